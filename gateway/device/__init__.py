@@ -1,0 +1,1 @@
+"""The device itself: health, identity, heartbeat, the service manager. Runs in the daemon."""

@@ -1,0 +1,1 @@
+"""From motion to drafts: episodes, zones, stills. Runs in the eye."""

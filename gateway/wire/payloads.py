@@ -1,0 +1,302 @@
+"""The payloads of every topic, as types: what the centre may rely on.
+
+Typed dictionaries, so that the daemon builds plain JSON and nothing is imported for it; `contract.py` generates the
+JSON schemas and the AsyncAPI document from these same types. Unknown fields are to be ignored by whoever reads.
+Pure; any thread.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic wants this one below Python 3.12)
+
+
+class Doc:
+    """Says in the schema what a field means; keyword arguments are JSON schema keywords."""
+
+    def __init__(self, text: str, **keywords: Any) -> None:
+        self.text = text
+        self.keywords = keywords
+
+    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Any:
+        """Add description and keywords; called by pydantic when it generates the contract."""
+        return handler(core_schema) | {"description": self.text} | self.keywords
+
+
+ID = "^[a-z0-9-]{1,64}$"
+UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
+
+Name = Annotated[str, Doc("Identifier as it stands in topics", pattern=ID)]
+Uuid = Annotated[str, Doc("UUIDv7 (RFC 9562)", pattern=UUID)]
+Version = Annotated[Literal[1], Doc("Version of this payload")]
+Wall = Annotated[float, Doc("Wall clock, seconds since 1970; may be wrong while `synced` is false")]
+Mono = Annotated[float, Doc("Monotonic clock of the device in seconds; meaningful together with the boot id")]
+Boot = Annotated[str, Doc("First eight hexadecimal digits of the boot id", pattern="^[0-9a-f]{8}$")]
+Epoch = Annotated[str, Doc("Born with the store; numbers are compared within one epoch only", pattern="^[0-9a-f]{8}$")]
+Seq = Annotated[int, Doc("Number in its lane", minimum=1)]
+LaneName = Literal["alarm", "event", "media"]
+Fraction = Annotated[float, Doc("0..1", minimum=0, maximum=1)]
+BoxList = Annotated[
+    list[Fraction],
+    Doc("x, y, width, height as fractions of the picture, from its top left", minItems=4, maxItems=4),
+]
+Purpose = Literal[
+    "general",
+    "hydrant",
+    "fire-lane",
+    "bus-lane",
+    "no-stopping",
+    "carriageway",
+    "footway",
+    "lamp",
+    "manhole",
+    "works",
+]
+Severity = Literal["informational", "low", "medium", "high", "critical"]
+CameraState = Literal["ok", "covered", "defocused", "moved", "frozen", "off"]
+
+
+class Clocked(TypedDict):
+    """What the daemon adds to every event: when it happened, on the device's own clocks."""
+
+    boot: Boot
+    synced: Annotated[bool, Doc("Whether the wall clock was synchronised when the event was made")]
+    mono: Mono
+    simulated: NotRequired[Annotated[bool, Doc("True from the simulated corner: it did not happen")]]
+
+
+class ZoneRef(TypedDict):
+    """A zone that the thing entered."""
+
+    id: Name
+    purpose: Purpose
+
+
+class Picture(TypedDict):
+    """The picture that belongs to an episode; it travels on up/media/{camera}/{episode}."""
+
+    sha256: Annotated[str, Doc("Of the JPEG as the eye made it, without its comment segment", pattern="^[0-9a-f]{64}$")]
+    bytes: Annotated[int, Doc("Length of that JPEG", maximum=61440)]
+    w: int
+    h: int
+
+
+class MotionData(Clocked):
+    """One phase of an episode: one thing that moved, from its first to its last frame. An `end` is self-contained."""
+
+    phase: Literal["start", "update", "end"]
+    started: Annotated[float, Doc("Monotonic time of the first frame")]
+    duration: Annotated[float, Doc("Seconds so far; at the end, in all")]
+    zones: Annotated[list[ZoneRef], Doc("Zones entered so far, in order")]
+    box: Annotated[BoxList, Doc("Where it is now; at the end, where it was seen last")]
+    path: NotRequired[
+        Annotated[
+            list[list[float]],
+            Doc("Where it was: [seconds since `started`, x, y, width, height], first and last included"),
+        ]
+    ]
+    speed: NotRequired[Annotated[float, Doc("Mean speed in picture widths per second")]]
+    score: Annotated[Fraction, Doc("How sure the detector is that something moved here")]
+    outcome: NotRequired[
+        Annotated[Literal["left", "stationary", "interrupted"], Doc("How it ended; interrupted: the camera did")]
+    ]
+    picture: NotRequired[Annotated[Picture | None, Doc("Best picture so far; null: none could be made")]]
+    mask: NotRequired[Annotated[str, Doc("Hash of the privacy masks that were burnt in")]]
+
+
+class StationaryData(Clocked):
+    """Something came and stays: it will become background."""
+
+    zones: list[ZoneRef]
+    box: BoxList
+    started: Annotated[float, Doc("Monotonic time when it was first seen")]
+
+
+class ViewData(Clocked):
+    """The picture as a whole is wrong, or right again."""
+
+    phase: Literal["start", "end"]
+    state: CameraState
+    started: float
+
+
+class HealthData(Clocked):
+    """A fault of the device, or its end."""
+
+    phase: Literal["start", "end"]
+    code: Annotated[str, Doc("Stable name of the fault, for rules at the centre", pattern="^[a-z0-9-]+$")]
+    message: str
+    hint: NotRequired[Annotated[str, Doc("What to do next")]]
+
+
+class Event(TypedDict):
+    """CloudEvents 1.0, structured mode. (source, id) is unique: drop what was seen before."""
+
+    specversion: Literal["1.0"]
+    type: Annotated[str, Doc("citycam.KIND.PHASE.v1 or citycam.KIND.v1", pattern=r"^citycam\.[a-z]+(\.[a-z]+)?\.v1$")]
+    source: Annotated[
+        str, Doc("urn:citycam:AREA:GATEWAY:CAMERA", pattern="^urn:citycam:[a-z0-9-]+:[a-z0-9-]+:[a-z0-9-]+$")
+    ]
+    id: Uuid
+    correlationid: Annotated[
+        Uuid, Doc("The episode's id: the same in all phases, and in the picture's topic", pattern=UUID)
+    ]
+    time: Annotated[str, Doc("When it happened, RFC 3339; trust it when data.synced is true", format="date-time")]
+    epoch: Epoch
+    lane: LaneName
+    sequence: Annotated[str, Doc("Number in its lane, zero-padded", pattern="^[0-9]{12}$")]
+    severitytext: Severity
+    subject: NotRequired[Annotated[str, Doc("The zone that decided the severity", pattern="^zone/[a-z0-9-]{1,64}$")]]
+    expirytime: NotRequired[Annotated[str, Doc("Until when it interests a desk", format="date-time")]]
+
+
+class MotionEvent(Event):
+    """up/event/motion/{camera}"""
+
+    data: MotionData
+
+
+class StationaryEvent(Event):
+    """up/event/stationary/{camera}"""
+
+    data: StationaryData
+
+
+class ViewEvent(Event):
+    """up/event/view/{camera}"""
+
+    data: ViewData
+
+
+class HealthEvent(Event):
+    """up/event/health/{camera}; the camera `gateway` is the device itself."""
+
+    data: HealthData
+
+
+class MediaLabel(TypedDict):
+    """The JSON in a picture's comment segment (COM)."""
+
+    gateway: Name
+    epoch: Epoch
+    lane: Literal["media"]
+    seq: Seq
+    id: Uuid
+    mono: NotRequired[Mono]
+    box: NotRequired[Annotated[BoxList, Doc("Where the thing is in the whole picture")]]
+    crop: NotRequired[Annotated[BoxList, Doc("Which part of the whole picture this is")]]
+    simulated: NotRequired[bool]
+
+
+class Status(TypedDict):
+    """up/status: retained; the broker says `offline` for us when the link breaks (last will)."""
+
+    v: Version
+    state: Literal["online", "stopped", "offline"]
+    session: Annotated[
+        str, Doc("Of the connection; a will whose session is not the last online one is late: ignore it")
+    ]
+    wall: NotRequired[Wall]
+    reason: NotRequired[str]
+
+
+class CameraInfo(TypedDict):
+    """A camera as configured."""
+
+    name: Name
+    source: Annotated[str, Doc("Kind of source, without addresses or passwords")]
+    zones: list[ZoneRef]
+
+
+class Info(TypedDict):
+    """up/info: retained; what this device is."""
+
+    v: Version
+    software: str
+    contract: Annotated[str, Doc("Version of the contract")]
+    model: Annotated[str, Doc("The board's model, or unknown")]
+    serial: str
+    boot: Boot
+    cameras: list[CameraInfo]
+    capabilities: list[str]
+    last_exit: NotRequired[Annotated[str, Doc("How the last run ended, and why")]]
+
+
+class Heartbeat(TypedDict):
+    """up/heartbeat: QoS 0, every 30 s with jitter, at most 400 bytes, plain JSON."""
+
+    v: Version
+    n: Annotated[int, Doc("Counts from 1 in each run")]
+    session: str
+    wall: Wall
+    boot: Boot
+    mono: Mono
+    synced: bool
+    up: Annotated[int, Doc("Seconds since the daemon started")]
+    temp: Annotated[float | None, Doc("Processor temperature in degrees Celsius")]
+    mem: Annotated[int | None, Doc("Available memory in MB")]
+    disk: Annotated[int | None, Doc("Free space beside the store in MB")]
+    fps: Annotated[dict[str, float], Doc("Analysed frames per second of each camera")]
+    out: Annotated[list[int], Doc("Outbox: messages waiting, their bytes, age of the oldest in s, dead letters")]
+    drop: Annotated[int, Doc("Messages and pictures dropped since the start, all ranks")]
+    link: Annotated[int, Doc("Connections made since the start")]
+
+
+class Health(TypedDict):
+    """up/health: retained; everything else that a maintainer asks, every 15 minutes and on change."""
+
+    v: Version
+    wall: Wall
+    problems: Annotated[list[str], Doc("Codes of the faults that are open now")]
+    device: Annotated[dict[str, Any], Doc("What /proc and /sys say; absent facts are null")]
+    outbox: Annotated[dict[str, Any], Doc("Counts of the store")]
+    link: Annotated[dict[str, Any], Doc("Counts of the connection")]
+    cameras: Annotated[dict[str, dict[str, Any]], Doc("Of each camera: frames, drops, restarts, light, sharpness")]
+
+
+class BootOffset(TypedDict):
+    """One boot that is still in the store."""
+
+    boot: Boot
+    offset: Annotated[float | None, Doc("Wall minus monotonic clock in seconds, once synchronised; null: never was")]
+    since: Annotated[float | None, Doc("Wall time when it was synchronised")]
+
+
+class Clock(TypedDict):
+    """up/clock: retained; lets the centre correct the times of events made before the clock was right."""
+
+    v: Version
+    boots: list[BootOffset]
+
+
+class Gap(TypedDict):
+    """up/gap: retained; numbers that will never come."""
+
+    v: Version
+    epoch: Epoch
+    lanes: Annotated[
+        dict[LaneName, dict[Literal["void", "evicted", "expired"], list[list[int]]]],
+        Doc("Of each lane, ranges [first, last] and why"),
+    ]
+
+
+class Camera(TypedDict):
+    """up/camera/{camera}: retained; its state now."""
+
+    v: Version
+    state: CameraState
+    motion: Annotated[bool, Doc("Whether an episode is open")]
+    since: Wall
+    reason: NotRequired[Annotated[str, Doc("Why it is not ok")]]
+    hint: NotRequired[Annotated[str, Doc("What to do next")]]
+    simulated: NotRequired[bool]
+
+
+class ConfigReport(TypedDict):
+    """up/config: retained; what configuration is in force."""
+
+    v: Version
+    revision: Annotated[str, Doc("First twelve hexadecimal digits of the configuration's SHA-256")]
+    in_force: Annotated[Literal["file", "last-good", "defaults"], Doc("Where it came from")]
+    errors: Annotated[list[str], Doc("What is wrong with the file, if the last good one is in force")]
