@@ -1,0 +1,291 @@
+"""Reads the configuration: TOML, `GATEWAY_` environment, `--set key=value`, in rising order; and the last good one.
+
+Every complaint names where the value came from, the key, what was found, what is allowed. Not here: what can be set
+(settings.py), what is done with it (daemon.py). Runs once, on the main thread, before a camera is touched.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+import os
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from pydantic import BaseModel, ValidationError
+from pydantic_settings import EnvSettingsSource
+
+from gateway.errors import SettingsError
+from gateway.settings import BROKER_URL, OPTIONAL_ID, Settings
+from gateway.wire.payloads import ID
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pydantic_core import ErrorDetails
+
+DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
+LAST_GOOD = "last-good.json"
+PATTERNS = {
+    ID: "allowed are a-z, 0-9 and hyphens, 1 to 64 of them",
+    OPTIONAL_ID: "allowed are a-z, 0-9 and hyphens, at most 64 of them, or nothing",
+    BROKER_URL: "allowed is mqtt://host:port or mqtts://host:port, without user or password",
+}
+"""What a pattern says, for people."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration that can be used, and what has to be said about it."""
+
+    settings: Settings
+    in_force: Literal["file", "last-good", "defaults"]
+    errors: list[str] = field(default_factory=list)
+    """Why the file is not in force, a line each."""
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def revision(self) -> str:
+        """First twelve hexadecimal digits of the SHA-256 of the configuration's canonical JSON."""
+        return hashlib.sha256(canonical(self.settings)).hexdigest()[:12]
+
+
+def canonical(settings: Settings) -> bytes:
+    """Return the configuration as JSON with sorted keys: equal settings give equal bytes."""
+    return json.dumps(settings.model_dump(mode="json"), sort_keys=True, separators=(",", ":")).encode()
+
+
+def load(
+    file: Path | None,
+    sets: Sequence[str] = (),
+    environ: Mapping[str, str] | None = None,
+) -> Loaded:
+    """Return the configuration in force.
+
+    Args:
+        file: TOML file named by the user, who is told when it is not there; None: DEFAULT_FILE, and defaults if absent.
+        sets: `key=value` with dotted keys and TOML values, e.g. `cameras.0.source="street"`.
+        environ: for tests; None: the process's own.
+
+    Raises:
+        SettingsError: it cannot be used and there is no last good one; all complaints, a line each.
+    """
+    environ = os.environ if environ is None else environ
+    try:
+        return load_strict(file, sets, environ)
+    except SettingsError as error:
+        state = _state_dir(file, sets, environ)
+        kept = state / LAST_GOOD
+        try:
+            settings = Settings.model_validate_json(kept.read_bytes())
+        except (OSError, ValidationError, ValueError):
+            raise error from None
+        return Loaded(settings, "last-good", errors=str(error).splitlines())
+
+
+def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, str]) -> Loaded:
+    """Return the configuration as it is written, without falling back on the last good one.
+
+    Raises:
+        SettingsError: all complaints, a line each.
+    """
+    path = file or DEFAULT_FILE
+    written: dict[str, Any] = {}
+    in_force: Literal["file", "defaults"] = "defaults"
+    if file is not None or path.exists():
+        written, in_force = _read_toml(path), "file"
+    from_env = _from_environment(environ)
+    data = _merged(written, from_env)
+    from_sets = [_apply(data, text) for text in sets]
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        lines = [_complaint(detail, path, from_env, from_sets, written) for detail in error.errors()]
+        hint = "correct it, then try again with: gateway config check"
+        raise SettingsError("\n".join(dict.fromkeys(lines)), hint) from None
+    return Loaded(settings, in_force, warnings=_unknown_environment(environ))
+
+
+def keep_as_last_good(settings: Settings) -> None:
+    """Write the configuration beside the store, atomically and durably, for a day when the file is broken.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    folder = settings.store.dir
+    target, fresh = folder / LAST_GOOD, folder / (LAST_GOOD + ".new")
+    text = canonical(settings)
+    if target.exists() and target.read_bytes() == text:
+        return  # spare the card
+    with fresh.open("wb") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(target)
+
+
+def as_toml(settings: Settings) -> str:
+    """Return the configuration as TOML without comments, in the order of the sample."""
+    return "\n".join(_toml_table(settings.model_dump(mode="json"), "")).strip() + "\n"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise SettingsError(
+            f"{path}: there is no such file", "name the file with --config, or leave that away to run on defaults"
+        ) from None
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}", "check its owner and mode") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(
+            f"{path}: is not valid TOML: {error}", "correct that line; config/gateway.toml shows every key"
+        ) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    source = EnvSettingsSource(Settings)
+    source.env_vars = {key.lower(): value for key, value in environ.items() if value}
+    try:
+        return source()
+    except ValueError as error:  # pydantic-settings: a list or table that is no JSON
+        raise SettingsError(
+            f"environment: {error}", "lists and tables are written as JSON, e.g. GATEWAY_CAMERAS='[{...}]'"
+        ) from None
+
+
+def _unknown_environment(environ: Mapping[str, str]) -> list[str]:
+    names = set(Settings.model_fields)
+    return [
+        f"environment: {key} is no setting and is ignored"
+        for key in environ
+        if key.startswith("GATEWAY_") and key.removeprefix("GATEWAY_").split("__")[0].lower() not in names
+    ]
+
+
+def _merged(low: dict[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(low)
+    for key, value in high.items():
+        old = result.get(key)
+        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def _apply(data: dict[str, Any], text: str) -> str:
+    """Set one `key=value` in data; return the dotted key."""
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--set {text}: there is no '='", "write --set key=value, e.g. --set broker.url=mqtt://h")
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value  # a bare word is a string, as on every command line
+    place: Any = data
+    *path, last = key.strip().split(".")
+    try:
+        for part in path:
+            if isinstance(place, list):
+                place = place[int(part)]
+            elif part == "cameras" and part not in place:
+                place = place.setdefault(part, [{}])
+            else:
+                place = place.setdefault(part, {})
+        if isinstance(place, list):
+            place[int(last)] = parsed
+        else:
+            place[last] = parsed
+    except (ValueError, IndexError, TypeError, AttributeError):
+        raise SettingsError(
+            f"--set {key}: there is no such place",
+            "lists count from 0, e.g. cameras.0.source; see: gateway config show",
+        ) from None
+    return key.strip()
+
+
+def _dotted(location: Sequence[int | str]) -> str:
+    return ".".join(str(part) for part in location)
+
+
+def _complaint(
+    detail: ErrorDetails, path: Path, from_env: dict[str, Any], from_sets: list[str], written: dict[str, Any]
+) -> str:
+    """One line: where, key, what was found, what is allowed."""
+    location = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
+    key = _dotted(location)
+    if any(key == name or key.startswith(name + ".") or name.startswith(key + ".") for name in from_sets):
+        where = "--set"
+    elif location and str(location[0]) in from_env and _reaches(from_env, location):
+        where = "environment GATEWAY_" + "__".join(str(part) for part in location).upper()
+    else:
+        where = str(path) if written else "defaults"
+    if detail["type"] == "extra_forbidden":
+        allowed = _keys_beside(location)
+        near = difflib.get_close_matches(str(location[-1]), allowed, 1)
+        guess = f" (did you mean {near[0]}?)" if near else ""
+        return f"{where}: {key}: there is no such key{guess}; allowed: {', '.join(allowed)}"
+    found = json.dumps(detail["input"], default=str)
+    if len(found) > 80:
+        found = found[:77] + "..."
+    message = detail["msg"].removeprefix("Value error, ")
+    if detail["type"] == "string_pattern_mismatch":
+        pattern = detail.get("ctx", {}).get("pattern", "")
+        message = PATTERNS.get(pattern, f"must match {pattern}")
+    return f"{where}: {key or 'the configuration'}: found {found}; {message[:1].lower() + message[1:]}"
+
+
+def _reaches(data: Any, location: Sequence[int | str]) -> bool:
+    for part in location:
+        if isinstance(data, dict) and part in data:
+            data = data[part]
+        else:
+            return False
+    return True
+
+
+def _keys_beside(location: Sequence[int | str]) -> list[str]:
+    """Names that are allowed where an unknown one was found."""
+    model: type[BaseModel] = Settings
+    for part in location[:-1]:
+        if isinstance(part, int):
+            continue
+        annotation: Any = model.model_fields[part].annotation
+        inner = get_args(annotation)
+        model = inner[0] if inner else annotation
+    return list(model.model_fields)
+
+
+def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str]) -> Path:
+    """Where the last good configuration would be, read from a configuration that may be broken."""
+    for text in reversed(sets):
+        if text.startswith("store.dir="):
+            return Path(text.partition("=")[2].strip("\"'"))
+    if named := environ.get("GATEWAY_STORE__DIR"):
+        return Path(named)
+    try:
+        written = tomllib.loads((file or DEFAULT_FILE).read_text(encoding="utf-8"))
+        return Path(written["store"]["dir"])
+    except (OSError, ValueError, KeyError, TypeError):
+        default = Settings.model_fields["store"].default.dir
+        return Path(environ.get("STATE_DIRECTORY", default))
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml_value(item) for item in value) + "]"
+    return json.dumps(value, ensure_ascii=False)  # TOML's strings, numbers and booleans are written as in JSON
+
+
+def _toml_table(table: dict[str, Any], name: str) -> list[str]:
+    lines = []
+    for key, value in table.items():
+        if key not in nested and value is not None:
+            lines.append(f"{key} = {_toml_value(value)}")
+    for key, value in nested.items():
+        full = f"{name}.{key}" if name else key
+        for item in value if isinstance(value, list) else [value]:
+            lines += ["", f"[[{full}]]" if isinstance(value, list) else f"[{full}]", *_toml_table(item, full)]
+    return lines

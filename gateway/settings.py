@@ -1,0 +1,179 @@
+"""The configuration: what can be set, its defaults, and its limits. `configuration.py` reads it from files.
+
+Stages never see this module: plain values are passed to them. Not here: files, environment, the last good
+configuration. Pure values; imported by the daemon's side only (pydantic is heavy, and the eye must start fast).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from gateway.wire.payloads import ID, Purpose, Severity
+
+BROKER_URL = r"^mqtts?://[^/@\s]+/?$"
+OPTIONAL_ID = r"^[a-z0-9-]{0,64}$"
+
+Name = Annotated[str, Field(pattern=ID)]
+Size = Annotated[tuple[int, int], Field(description="width and height in pixels")]
+
+
+def _corners(polygon: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """A polygon has at least three corners, and each lies in the picture."""
+    if len(polygon) < 3:
+        raise ValueError(f"a polygon needs at least 3 corners, this has {len(polygon)}: [[x, y], [x, y], [x, y], ...]")
+    for x, y in polygon:
+        if not (0.0 <= x <= 1.0 and 0.0 <= y <= 1.0):
+            raise ValueError(
+                f"corner [{x:g}, {y:g}] lies outside the picture: allowed is 0..1, from the top left corner"
+            )
+    area = 0.0
+    for (x1, y1), (x2, y2) in zip(polygon, polygon[1:] + polygon[:1], strict=True):
+        area += x1 * y2 - x2 * y1
+    if abs(area) < 1e-6:
+        raise ValueError("the polygon has no area: its corners lie on one line")
+    return polygon
+
+
+Polygon = Annotated[list[tuple[float, float]], AfterValidator(_corners)]
+
+
+class _Strict(BaseModel):
+    """A misspelt key is an error, and nothing changes after it was read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ZoneSettings(_Strict):
+    """A part of the picture that somebody cares about."""
+
+    id: Name = "all"
+    purpose: Purpose = "general"
+    polygon: Polygon = [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)]
+    minimum_height: Annotated[float, Field(ge=0, le=1)] = 0.0
+    severity: Severity = "low"
+    alarm: bool = False
+
+
+class CameraSettings(_Strict):
+    """One camera and what is looked for in its picture."""
+
+    name: Name = "cam0"
+    source: Annotated[str, Field(min_length=1)] = "picamera2"
+    fps: Annotated[float, Field(ge=1, le=60)] = 10.0
+    analysis: Size = (640, 360)
+    main: Size = (1280, 720)
+    stall_s: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    smallest_px: Annotated[float, Field(ge=3, le=200)] = 6.0
+    sensitivity: Literal["low", "normal", "high"] = "normal"
+    update_s: Annotated[float, Field(ge=1, le=600)] = 5.0
+    picture_kb: Annotated[int, Field(ge=4, le=59)] = 40
+    masks: list[Polygon] = []
+    mask_file: Path | None = None
+    zones: list[ZoneSettings] = [ZoneSettings()]
+
+    @field_validator("analysis")
+    @classmethod
+    def _analysis(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if not (160 <= size[0] <= 1280 and 120 <= size[1] <= 720):
+            raise ValueError(f"analysis is {size[0]}x{size[1]}: allowed is 160x120 to 1280x720")
+        return size
+
+    @field_validator("main")
+    @classmethod
+    def _main(cls, size: tuple[int, int]) -> tuple[int, int]:
+        if size[0] % 2 or size[1] % 2 or not (160 <= size[0] <= 4608 and 120 <= size[1] <= 2592):
+            raise ValueError(f"main is {size[0]}x{size[1]}: allowed are even numbers from 160x120 to 4608x2592")
+        return size
+
+    @field_validator("zones")
+    @classmethod
+    def _zones(cls, zones: list[ZoneSettings]) -> list[ZoneSettings]:
+        ids = [zone.id for zone in zones]
+        if len(set(ids)) < len(ids):
+            raise ValueError(f"two zones have the same id: {', '.join(ids)}")
+        return zones or [ZoneSettings()]
+
+
+class BrokerSettings(_Strict):
+    """Where the centre's broker is, and how it knows us."""
+
+    url: Annotated[str, Field(pattern=BROKER_URL)] = "mqtt://127.0.0.1:1883"
+    protocol: Literal["5", "3.1.1"] = "5"
+    username: str = ""
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    keepalive_s: Annotated[int, Field(ge=5, le=300)] = 20
+    inflight: Annotated[int, Field(ge=1, le=100)] = 20
+    first_connect_spread_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    reconnect_cap_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
+
+    @model_validator(mode="after")
+    def _pairs(self) -> Self:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: set both or none")
+        if self.cert_file is not None and self.url.startswith("mqtt://"):
+            raise ValueError("a client certificate needs TLS: the url must start with mqtts://")
+        return self
+
+
+class StoreSettings(_Strict):
+    """The outbox on the card."""
+
+    dir: Path = Path("/var/lib/camera-gateway")
+    cap_mb: Annotated[int, Field(ge=4, le=65536)] = 512
+    free_mb: Annotated[int, Field(ge=0, le=65536)] = 64
+    replay_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
+    picture_hours: Annotated[float, Field(ge=0, le=720)] = 72.0
+
+
+class DeliverySettings(_Strict):
+    """How messages look on the wire."""
+
+    compression: Literal["deflate", "none"] = "deflate"
+
+
+class ReportSettings(_Strict):
+    """How often the device says how it is."""
+
+    heartbeat_s: Annotated[float, Field(ge=1, le=3600)] = 30.0
+    health_s: Annotated[float, Field(ge=10, le=86400)] = 900.0
+
+
+class Settings(BaseSettings):
+    """The whole configuration. `config/gateway.toml` explains every key."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="GATEWAY_", env_nested_delimiter="__", env_ignore_empty=True
+    )
+
+    area: Name = "unassigned"
+    id: Annotated[str, Field(pattern=OPTIONAL_ID)] = ""
+    runtime_dir: Path = Path("/run/camera-gateway")
+    broker: BrokerSettings = BrokerSettings()
+    store: StoreSettings = StoreSettings()
+    delivery: DeliverySettings = DeliverySettings()
+    report: ReportSettings = ReportSettings()
+    cameras: Annotated[list[CameraSettings], Field(min_length=1, max_length=4)] = [CameraSettings()]
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_others: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what configuration.py hands over: it merges file, environment and --set itself, to name the culprit."""
+        return (init_settings,)
+
+    @field_validator("cameras")
+    @classmethod
+    def _cameras(cls, cameras: list[CameraSettings]) -> list[CameraSettings]:
+        names = [camera.name for camera in cameras]
+        if "gateway" in names:
+            raise ValueError("the camera name 'gateway' is reserved for the device itself")
+        if len(set(names)) < len(names):
+            raise ValueError(f"two cameras have the same name: {', '.join(names)}")
+        return cameras
