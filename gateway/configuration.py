@@ -281,6 +281,11 @@ def _toml_value(value: Any) -> str:
 
 def _toml_table(table: dict[str, Any], name: str) -> list[str]:
     lines = []
+    nested = {
+        key: value
+        for key, value in table.items()
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict))
+    }
     for key, value in table.items():
         if key not in nested and value is not None:
             lines.append(f"{key} = {_toml_value(value)}")
