@@ -97,7 +97,7 @@ class MotionData(Clocked):
         ]
     ]
     speed: NotRequired[Annotated[float, Doc("Mean speed in picture widths per second")]]
-    score: Annotated[Fraction, Doc("How sure the detector is that something moved here")]
+    score: Annotated[Fraction, Doc("Share of the frames so far that show it: low is a thing seen in glimpses")]
     outcome: NotRequired[
         Annotated[Literal["left", "stationary", "interrupted"], Doc("How it ended; interrupted: the camera did")]
     ]
