@@ -1,0 +1,179 @@
+"""The command line: what can be asked, exit codes, where log lines go. Each command's work is in its own module.
+
+Exit codes: 0 fine · 1 failed · 2 wrong usage · 78 the configuration cannot be used (EX_CONFIG); `selftest` has its
+own: 0 fine, 1 warnings, 2 failures, 3 could not run. Not here: the eye's start (__main__.py), which must be quick.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway import __version__
+from gateway.errors import GatewayError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EX_CONFIG = 78
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return the process's exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(
+        level=logging.DEBUG if options.verbose else logging.INFO,
+        format="%(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    try:
+        return int(options.work(options))
+    except SettingsError as error:
+        _complain(error)
+        return EX_CONFIG
+    except GatewayError as error:
+        _complain(error)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # `gateway ... | head`: nobody reads, and that is no failure of ours
+        return 0
+
+
+def _complain(error: GatewayError) -> None:
+    sys.stderr.write(f"gateway: {error}\n")
+    if error.hint:
+        sys.stderr.write(f"  what to do: {error.hint}\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gateway", description="A street corner's camera gateway: motion events and pictures over MQTT."
+    )
+    parser.add_argument("--version", action="version", version=f"gateway {__version__}")
+    parser.add_argument("-v", "--verbose", action="store_true", help="log in detail")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    configured = argparse.ArgumentParser(add_help=False)
+    configured.add_argument("--config", type=Path, metavar="FILE", help="default: /etc/camera-gateway/gateway.toml")
+    configured.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="change one setting, e.g. cameras.0.fps=5"
+    )
+
+    run = commands.add_parser("run", parents=[configured], help="the daemon: watch, store, deliver")
+    run.set_defaults(work=_run)
+
+    test = commands.add_parser("selftest", parents=[configured], help="does this corner work? a line for each part")
+    test.add_argument("--json", action="store_true", help="print JSON instead of lines")
+    test.set_defaults(work=_selftest)
+
+    demo = commands.add_parser("demo", help="the whole gateway on this computer, with a simulated street corner")
+    demo.add_argument("--seconds", type=float, default=60.0, metavar="N", help="how long (60)")
+    demo.add_argument("--seed", type=int, default=0, metavar="N", help="of the street corner (0)")
+    demo.add_argument("--camera", metavar="SOURCE", help="another camera than the simulated corner")
+    demo.add_argument("--broker", metavar="URL", help="a broker of yours instead of the embedded one")
+    demo.add_argument("--summary", type=Path, metavar="FILE", help="write the summary as JSON")
+    demo.add_argument("--pictures", type=Path, metavar="DIR", help="where pictures are kept (a new folder)")
+    demo.set_defaults(work=_demo)
+
+    replay = commands.add_parser("replay", help="motion and events over a recording, as fast as it can")
+    replay.add_argument("clip", metavar="CLIP", help="a video, a folder of numbered images, or a .npy (n, h, w) uint8")
+    replay.add_argument("--events", type=Path, metavar="FILE", help="write the events as JSON lines")
+    replay.add_argument("--frames", type=Path, metavar="FILE", help="write a JSON line for each frame")
+    replay.add_argument("--masks", type=Path, metavar="DIR", help="write each frame's foreground as PNG")
+    replay.add_argument("--pictures", type=Path, metavar="DIR", help="keep the episodes' pictures")
+    replay.add_argument("--size", type=_size, metavar="WxH", help="analysis size (the clip's own, at most 640 wide)")
+    replay.add_argument("--config", type=Path, metavar="FILE", help="zones and masks of its first camera")
+    replay.add_argument("--fps", type=float, default=None, metavar="N", help="for a source without a rate (10)")
+    replay.set_defaults(work=_replay)
+
+    config = commands.add_parser("config", help="show, check, or describe the configuration")
+    config.add_argument("what", choices=["show", "check", "schema"])
+    config.add_argument("--config", type=Path, metavar="FILE")
+    config.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    config.set_defaults(work=_config)
+
+    status = commands.add_parser("status", parents=[configured], help="what the running daemon says of itself, as JSON")
+    status.set_defaults(work=_status)
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, cross, height = text.lower().partition("x")
+    if not (cross and width.isdigit() and height.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: write e.g. 320x240")
+    return int(width), int(height)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from gateway.configuration import load
+    from gateway.daemon import Daemon
+
+    return Daemon(load(options.config, options.set)).run()
+
+
+def _selftest(options: argparse.Namespace) -> int:
+    from gateway.selftest import run
+
+    return run(options.config, options.set, as_json=options.json)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from gateway.demo import run
+
+    return run(
+        seconds=options.seconds,
+        seed=options.seed,
+        camera=options.camera,
+        broker=options.broker,
+        summary=options.summary,
+        pictures=options.pictures,
+    )
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from gateway.replay import Outputs, replay
+
+    camera = None
+    if options.config is not None:
+        from gateway.configuration import load_strict
+
+        camera = load_strict(options.config, (), {}).settings.cameras[0].model_dump(mode="json")
+    outputs = Outputs(options.events, options.frames, options.masks, options.pictures)
+    return replay(options.clip, outputs, camera=camera, size=options.size, fps=options.fps)
+
+
+def _config(options: argparse.Namespace) -> int:
+    import json
+    import os
+
+    from gateway.configuration import as_toml, load_strict
+    from gateway.settings import Settings
+
+    if options.what == "schema":
+        sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")
+        return 0
+    loaded = load_strict(options.config, options.set, os.environ)
+    for warning in loaded.warnings:
+        sys.stderr.write(f"gateway: {warning}\n")
+    if options.what == "show":
+        sys.stdout.write(as_toml(loaded.settings))
+    else:
+        cameras = ", ".join(f"{camera.name} ({camera.source})" for camera in loaded.settings.cameras)
+        sys.stdout.write(f"the configuration can be used: revision {loaded.revision}, cameras {cameras}\n")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    import json
+
+    from gateway.configuration import load
+    from gateway.control import SOCKET_NAME, ask
+
+    settings = load(options.config, options.set).settings
+    sys.stdout.write(json.dumps(ask(settings.runtime_dir / SOCKET_NAME, {"ask": "status"}), indent=2) + "\n")
+    return 0

@@ -1,0 +1,184 @@
+"""The way of a frame: mask, motion, episodes, stills. The same for a live eye and for a recording.
+
+Takes frames, hands drafts to `post`. Not here: where frames come from and where drafts go (eye.py, replay.py),
+settings (plain values come in). `step` runs on the thread that reads the camera and waits for nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gateway.camera.mask import Mask
+from gateway.errors import MaskError
+from gateway.events.episode import Episodes
+from gateway.events.still import Stills
+from gateway.events.zones import WHOLE_PICTURE, Zone
+from gateway.motion.detector import Detector
+from gateway.wire.draft import Draft, Rank
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from gateway.camera.frame import Frame
+    from gateway.motion import Motion
+
+
+class Pipeline:
+    """Everything that happens to the frames of one camera."""
+
+    def __init__(
+        self,
+        camera: Mapping[str, Any],
+        size: tuple[int, int],
+        post: Callable[[Draft], None],
+        new_id: Callable[[float], str],
+        *,
+        simulated: bool = False,
+        moved: bool = False,
+    ) -> None:
+        """Make all buffers for one camera.
+
+        Args:
+            camera: plain values named as in settings.CameraSettings.
+            size: width and height of the luma plane.
+            post: takes finished drafts, on this thread or on `still`.
+            new_id: returns a UUIDv7 for a frame's time.
+            simulated: whether what is seen did not happen; every event says so.
+            moved: the view moved in an earlier run and nobody has confirmed it since.
+        """
+        self._camera = str(camera["name"])
+        self._post = post
+        self._new_id = new_id
+        self.fault: MaskError | None = None
+        """Why no pictures are sent although the camera works."""
+        self._mask: Mask | None = None
+        ignore = None
+        try:
+            self._mask = make_mask(camera)
+            if self._mask is not None:
+                ignore = self._mask.ignore(size)
+        except MaskError as error:
+            self.fault = error  # fail closed: what must be hidden is not known, so no picture leaves
+        self.facts: dict[str, Any] = {"simulated": True} if simulated else {}
+        if self._mask is not None:
+            self.facts["mask"] = self._mask.hash
+        self.detector = Detector(
+            *size, smallest=float(camera["smallest_px"]), sensitivity=camera["sensitivity"], ignore=ignore
+        )
+        self.episodes = Episodes(
+            self._camera, make_zones(camera), new_id, update_seconds=float(camera["update_s"]), facts=self.facts
+        )
+        self.stills = Stills(post, limit=int(camera["picture_kb"]) * 1024, new_id=new_id)
+        self.view = "ok"
+        self.moved = moved
+        self._view_episode: tuple[str, float] | None = None
+        self._hold_back(suspect=False)
+
+    def step(self, frame: Frame) -> Motion:
+        """Take one frame through all stages and give its buffers back to the camera."""
+        try:
+            if self._mask is not None:
+                self._mask.burn(frame)
+            exposure = frame.exposure
+            motion = self.detector.step(
+                frame.luma,
+                frame.mono,
+                exposure_us=exposure.time_us if exposure else None,
+                gain=exposure.gain if exposure else None,
+                lux=exposure.lux if exposure else None,
+            )
+            self._see_view(motion)
+            drafts = self.episodes.step(motion, self.stills.fresh)
+            for track in motion.tracks:
+                episode = self.episodes.open.get(track.id) if track.seen else None
+                if episode is not None:
+                    self.stills.keep(episode.id, frame, track.box)
+        finally:
+            frame.release()
+        for draft in drafts:
+            self._say(draft)
+        return motion
+
+    def interrupt(self, t: float) -> None:
+        """End all open episodes: no further frame will come. Times in seconds as in the frames."""
+        for draft in self.episodes.interrupt(t):
+            self._say(draft)
+
+    def confirm_view(self) -> None:
+        """A person says that masks and zones fit what the camera sees now: pictures may leave again."""
+        self.moved = False
+        self.detector.confirm_view()
+        self._hold_back(suspect=False)
+
+    def _say(self, draft: Draft) -> None:
+        """What carries a path is worth a picture; starts and rises must not wait for one."""
+        if draft.kind == "motion" and "path" in draft.body:
+            self.stills.illustrate(draft)
+        else:
+            self._post(draft)
+
+    def _see_view(self, motion: Motion) -> None:
+        if motion.view == "moved":
+            self.moved = True
+        self._hold_back(suspect=motion.suspect or motion.view != "ok")
+        if motion.view == self.view:
+            return
+        self.view = motion.view
+        if self._view_episode is not None:
+            self._post(self._view_draft("end", *self._view_episode, motion.t))
+            self._view_episode = None
+        if motion.view != "ok":
+            self._view_episode = (self._new_id(motion.t), motion.t)
+            self._post(self._view_draft("start", *self._view_episode, motion.t))
+
+    def _view_draft(self, phase: Any, episode: str, started: float, t: float) -> Draft:
+        return Draft(
+            id=self._new_id(t),
+            rank=Rank.ALARM,
+            kind="view",
+            camera=self._camera,
+            mono=t,
+            episode=episode,
+            phase=phase,
+            severity="high",
+            body={"phase": phase, "state": self.view, "started": round(started, 3)} | self.facts,
+            alarm=True,
+        )
+
+    def _hold_back(self, *, suspect: bool) -> None:
+        if self.fault is not None:
+            self.stills.withheld = "mask"
+        elif self.moved:
+            self.stills.withheld = "moved"
+        else:
+            self.stills.withheld = "view" if suspect else ""
+
+
+def make_zones(camera: Mapping[str, Any]) -> list[Zone]:
+    """Return the zones of a camera's plain values; the whole picture where there are none."""
+    zones = [
+        Zone(
+            id=zone["id"],
+            purpose=zone["purpose"],
+            polygon=tuple((float(x), float(y)) for x, y in zone["polygon"]),
+            minimum_height=float(zone["minimum_height"]),
+            severity=zone["severity"],
+            alarm=bool(zone["alarm"]),
+        )
+        for zone in camera["zones"]
+    ]
+    return zones or [WHOLE_PICTURE]
+
+
+def make_mask(camera: Mapping[str, Any]) -> Mask | None:
+    """Return the camera's privacy mask, or None where nothing is hidden.
+
+    Raises:
+        MaskError: the mask's file cannot be used.
+    """
+    polygons = [np.asarray(polygon, np.float64) for polygon in camera["masks"]]
+    file: Path | str | None = camera["mask_file"]
+    return Mask(polygons, file) if polygons or file else None
