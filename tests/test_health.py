@@ -1,0 +1,286 @@
+"""Health: a device's state from its files, on every board that we mount and on one that is none of them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from device_trees import MACHINES, TIMESYNC, WIFI, five, four, no_pi, plant, three_b_plus, zero_2_w
+from hypothesis import given, settings, strategies as st
+
+from gateway.device.health import Facts, parse, read
+from gateway.device.problems import problems
+from gateway.device.readings import FILES, FOLDERS, KernelClock, Readings, Space, adjtimex, collect
+
+STORE = Path("/var/lib/camera-gateway")
+UNSYNCHRONISED = KernelClock(5, 0x40, 16_000_000)
+SYNCHRONISED = KernelClock(0, 0x2001, 1_500)
+
+
+def facts_of(root: Path, files: dict[str, str], clock: KernelClock | None = SYNCHRONISED) -> Facts:
+    """Facts of a made-up machine whose store lies on its card."""
+    readings = collect(plant(root, files), root, lambda: clock)
+    return parse(replace(readings, store=str(STORE), space=Space(31_000_000_000, 24_000_000_000, read_only=False)))
+
+
+def codes(facts: Facts, free_mb: int = 64, already_open: tuple[str, ...] = ()) -> list[str]:
+    """Codes of the open faults."""
+    return [problem.code for problem in problems(facts, free_mb, already_open)]
+
+
+def test_zero_2_w_remembers_too_little_voltage(tmp_path: Path) -> None:
+    """Under-voltage earlier in this boot is told apart from under-voltage now."""
+    facts = facts_of(tmp_path, zero_2_w())
+    assert (facts.under_voltage, facts.under_voltage_since_boot) == (False, True)
+    assert (facts.throttled, facts.throttled_since_boot) == (False, True)
+    assert (facts.model, facts.serial) == ("Raspberry Pi Zero 2 W Rev 1.0", "00000000A1B2C3D4")
+    assert (facts.memory_total_mb, facts.memory_available_mb, facts.cores) == (447, 215, 4)
+    assert (facts.wifi, facts.wifi_signal_dbm, facts.wifi_quality) == ("wlan0", -58, 52)
+    assert codes(facts) == []
+
+
+def test_three_b_plus_without_the_firmwares_word(tmp_path: Path) -> None:
+    """Where only the voltage sensor speaks, under-voltage is known from it and throttling is unknown."""
+    facts = facts_of(tmp_path, three_b_plus())
+    assert (facts.under_voltage, facts.under_voltage_since_boot) == (True, True)
+    assert facts.throttled is facts.throttled_since_boot is facts.frequency_capped is None
+    assert facts.temperature_c == 83.5
+    assert (facts.networks_up, facts.carrier_changes) == (("eth0", "wlan0"), 5)
+    assert codes(facts) == ["under-voltage", "hot"]
+
+
+def test_a_quiet_sensor_does_not_speak_for_the_past(tmp_path: Path) -> None:
+    """The voltage sensor clears itself: that it is quiet now does not say that it was so since the boot."""
+    facts = facts_of(tmp_path, three_b_plus() | {"sys/class/hwmon/hwmon0/in0_lcrit_alarm": "0\n"})
+    assert (facts.under_voltage, facts.under_voltage_since_boot) == (False, None)
+
+
+def test_four_with_emmc(tmp_path: Path) -> None:
+    """An eMMC tells its wear, and a healthy board has no fault."""
+    facts = facts_of(tmp_path, four())
+    assert (facts.storage, facts.emmc_wear_percent, facts.emmc_reserve) == ("MMC BJTD4R", 20, "normal")
+    assert (facts.ext4_errors, facts.ext4_written_gb) == (0, 50.0)
+    assert (facts.clock_synced, facts.clock_synced_since_boot, facts.clock_error_s) == (True, True, 0.0015)
+    assert (facts.disk_total_mb, facts.disk_free_mb, facts.read_only) == (31_000, 24_000, False)
+    assert (facts.uptime_s, facts.load, facts.boot) == (3471.52, 0.52, "5d1c8f00")
+    assert codes(facts) == []
+
+
+def test_five_has_other_names(tmp_path: Path) -> None:
+    """On a Pi 5 the firmware is found under its other bus name, and a zone that is switched off is not believed."""
+    facts = facts_of(tmp_path, five())
+    assert (facts.frequency_capped, facts.frequency_capped_since_boot, facts.under_voltage) == (True, True, False)
+    assert facts.temperature_c == 61.45
+
+
+def test_no_pi(tmp_path: Path) -> None:
+    """On a machine that is no Pi the rest is read, and what it does not have is unknown."""
+    facts = facts_of(tmp_path, no_pi())
+    assert (facts.memory_total_mb, facts.cores, facts.load) == (8192, 2, 1.0)
+    for name in ("model", "serial", "temperature_c", "under_voltage", "throttled", "storage", "ext4_errors", "wifi"):
+        assert getattr(facts, name) is None, name
+    assert codes(facts) == []
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    """An empty root gives facts that are all unknown, and no fault."""
+    facts = parse(collect(tmp_path / "absent", tmp_path / "absent" / "store", lambda: None))
+    assert facts == Facts()
+    assert codes(facts) == []
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_each_file_may_be_absent(tmp_path: Path, machine: str) -> None:
+    """Whichever file is missing, the facts that stand in others stay the same and nothing is raised."""
+    whole = dict(MACHINES[machine]())
+    expected = facts_of(tmp_path / "whole", whole)
+    changed = set()
+    for number, name in enumerate(whole):
+        facts = facts_of(tmp_path / str(number), {key: text for key, text in whole.items() if key != name})
+        differing = {each.name for each in fields(Facts) if getattr(facts, each.name) != getattr(expected, each.name)}
+        assert len(differing) <= 8, (name, differing)
+        changed |= differing
+    assert {"memory_total_mb", "uptime_s", "load", "boot"} <= changed  # the control: a missing file is noticed
+
+
+@pytest.mark.parametrize("content", [b"", b"\0", b"\xff\xfe", b"-", b"0x", b"9" * 100_000, b"nan inf", b"\n" * 9])
+def test_nonsense_in_every_file(tmp_path: Path, content: bytes) -> None:
+    """Whatever stands in the files, reading them raises nothing."""
+    root = plant(tmp_path, four() | WIFI | TIMESYNC)
+    for path in root.rglob("*"):
+        if path.is_file():
+            path.write_bytes(content)
+    facts = parse(collect(root, root, lambda: None))
+    assert facts.load is None
+    assert facts.temperature_c is None
+    problems(facts)
+
+
+def test_folders_in_place_of_files(tmp_path: Path) -> None:
+    """A folder or an unreadable file where a file is expected is unknown, not an error."""
+    for name in FILES.values():
+        (tmp_path / name).mkdir(parents=True)
+    for pattern, leaves in FOLDERS.values():
+        (tmp_path / pattern.replace("*", "0") / leaves[0]).mkdir(parents=True)
+    facts = parse(collect(tmp_path, tmp_path, lambda: None))
+    assert (facts.model, facts.load, facts.temperature_c, facts.ext4_errors) == (None, None, None, None)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    files=st.dictionaries(st.sampled_from(sorted(FILES)), st.none() | st.text(max_size=200)),
+    folders=st.dictionaries(
+        st.sampled_from(sorted(FOLDERS)),
+        st.lists(
+            st.dictionaries(
+                st.sampled_from(sorted({leaf for _, leaves in FOLDERS.values() for leaf in leaves})),
+                st.none() | st.text(max_size=20) | st.integers().map(str) | st.integers().map(hex),
+            ).map(lambda texts: texts | {"folder": "x0"}),
+            max_size=3,
+        ),
+    ),
+)
+def test_parse_understands_or_leaves_unknown(
+    files: dict[str, str | None], folders: dict[str, list[dict[str, str | None]]]
+) -> None:
+    """No text that a kernel could write makes the parser fail, and what it gives can be judged."""
+    problems(parse(Readings(files=files, folders=folders, store="/x")))
+
+
+@pytest.mark.parametrize(
+    ("mounts", "space", "expected"),
+    [
+        ("/dev/a / ext4 ro 0 0\n/dev/b /var/lib/camera-gateway ext4 rw 0 0\n", None, False),
+        ("/dev/a / ext4 rw 0 0\n/dev/b /var/lib/camera-gateway ext4 ro,noatime 0 0\n", None, True),
+        ("/dev/a / ext4 rw 0 0\n/dev/b /var/lib/camera ext4 ro 0 0\n", None, False),
+        ("/dev/a / ext4 rw 0 0\n/dev/b / ext4 ro 0 0\n", None, True),
+        ("/dev/a / ext4 rw,errors=remount-ro 0 0\n", None, False),
+        ("/dev/a / ext4 rw 0 0\n", Space(1, 1, read_only=True), True),
+        ("", Space(1, 1, read_only=False), False),
+        ("", None, None),
+    ],
+)
+def test_read_only_is_of_the_stores_file_system(mounts: str, space: Space | None, *, expected: bool | None) -> None:
+    """The mount that the store lies on decides, not the root beside it, nor an option that only looks like `ro`."""
+    facts = parse(Readings(files={"mounts": mounts}, store=str(STORE), space=space))
+    assert facts.read_only is expected
+    assert ("read-only" in codes(facts)) is (expected is True)
+
+
+@pytest.mark.parametrize(
+    ("clock", "timesync", "synced", "since_boot"),
+    [
+        (SYNCHRONISED, False, True, True),
+        (UNSYNCHRONISED, False, False, None),
+        (UNSYNCHRONISED, True, False, True),  # set by hand since then, or out of reach of a server for hours
+        (KernelClock(0, 0x40, 0), True, False, True),
+        (KernelClock(5, 0, 0), True, False, True),
+        (None, True, True, True),
+        (None, False, None, None),
+    ],
+)
+def test_clock(clock: KernelClock | None, *, timesync: bool, synced: bool | None, since_boot: bool | None) -> None:
+    """The kernel's word decides; without it timesyncd's, whose silence says nothing."""
+    facts = parse(Readings(clock=clock, timesync=timesync))
+    assert (facts.clock_synced, facts.clock_synced_since_boot) == (synced, since_boot)
+    assert ("clock-unsynchronised" in codes(facts)) is (synced is False)
+
+
+def test_adjtimex_agrees_with_the_kernel() -> None:
+    """The structure is laid out as the kernel's: its fields hold what a clock can have, and asking sets nothing."""
+    if os.uname().machine not in {"x86_64", "aarch64"}:
+        pytest.skip("the layout is checked on 64-bit machines")
+    first, second = adjtimex(), adjtimex()
+    assert first is not None
+    assert second is not None
+    assert first.state in range(6)
+    assert (first.state == 5) == bool(first.status & 0x40)
+    assert 0 <= first.error_us <= 16_000_000
+    assert first.status == second.status
+    assert ctypes.sizeof(ctypes.c_long) == 8
+
+
+@pytest.mark.parametrize(
+    ("opens", "holds", "closes", "code"),
+    [
+        ({"temperature_c": 80.0}, {"temperature_c": 76.0}, {"temperature_c": 74.0}, "hot"),
+        ({"disk_free_mb": 63}, {"disk_free_mb": 70}, {"disk_free_mb": 80}, "disk-low"),
+        ({"wifi_signal_dbm": -81}, {"wifi_signal_dbm": -77}, {"wifi_signal_dbm": -75}, "wifi-weak"),
+        ({"memory_available_mb": 5}, {"memory_available_mb": 8}, {"memory_available_mb": 10}, "memory-low"),
+    ],
+)
+def test_faults_do_not_flap(opens: dict[str, Any], holds: dict[str, Any], closes: dict[str, Any], code: str) -> None:
+    """A fault opens at one value and closes only well on the other side of it."""
+    usual = Facts(memory_total_mb=100, memory_available_mb=50)
+    assert code in codes(replace(usual, **opens))
+    assert code not in codes(replace(usual, **holds))
+    assert code in codes(replace(usual, **holds), already_open=(code,))
+    assert code not in codes(replace(usual, **closes), already_open=(code,))
+
+
+@pytest.mark.parametrize(
+    ("facts", "expected"),
+    [
+        (Facts(throttled=True), ["hot"]),
+        (Facts(throttled=True, under_voltage=True), ["under-voltage"]),  # slowed for its voltage, not for its heat
+        (Facts(ext4_errors=2), ["card-errors"]),
+        (Facts(emmc_wear_percent=90), ["card-worn"]),
+        (Facts(emmc_wear_percent=80, emmc_reserve="warning"), []),
+        (Facts(emmc_reserve="urgent"), ["card-worn"]),
+        (Facts(under_voltage_since_boot=True), []),
+    ],
+)
+def test_faults_of_card_and_power(facts: Facts, expected: list[str]) -> None:
+    """Each fault has its code, and says what it found and what to do."""
+    found = problems(facts)
+    assert [problem.code for problem in found] == expected
+    assert all(problem.message and problem.hint for problem in found)
+
+
+def test_a_descriptor_stands_for_the_store(tmp_path: Path) -> None:
+    """The store may be given as an open descriptor: same file system, same path, no look-up."""
+    descriptor = os.open(tmp_path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        by_number, by_path = collect(Path("/"), descriptor), collect(Path("/"), tmp_path)
+    finally:
+        os.close(descriptor)
+    assert by_number.store == by_path.store == str(tmp_path)
+    assert by_number.space is not None
+    assert by_path.space is not None
+    assert by_number.space.total == by_path.space.total
+
+
+def test_this_machine() -> None:
+    """On the machine that runs the tests the facts that every Linux has are known."""
+    facts = read(store=Path("/tmp"))
+    for name in ("kernel", "boot", "uptime_s", "cores", "load", "memory_total_mb", "disk_free_mb", "read_only"):
+        assert getattr(facts, name) is not None, name
+
+
+def test_a_reading_starts_no_process_and_opens_nothing_for_writing(tmp_path: Path) -> None:
+    """Reading the state starts no process, opens no socket and writes no file: an audit hook would hear of it."""
+    script = (
+        "import sys; from pathlib import Path; from gateway.device.health import read\n"
+        "from gateway.device.identity import gateway_id\n"
+        "read(); heard = []\n"  # once before: ctypes is loaded then
+        "def hear(event, args):\n"
+        "    if event.startswith(('subprocess', 'os.fork', 'os.posix_spawn', 'os.exec', 'os.system', 'socket')):\n"
+        "        heard.append(event)\n"
+        "    if event == 'open' and isinstance(args[2], int) and args[2] & 3: heard.append(f'{event} {args}')\n"
+        "sys.addaudithook(hear)\n"
+        "read(); gateway_id('x')\n"
+        "if sys.argv[1:]: open(sys.argv[1], 'w').close()\n"
+        "print(*heard)\n"
+    )
+    quiet = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert quiet.stdout.strip() == ""
+    control = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "x")], capture_output=True, text=True, check=True
+    )
+    assert "open" in control.stdout
