@@ -1,0 +1,305 @@
+"""Recordings, network cameras (RTSP) and USB cameras (V4L2) as a Camera.
+
+OpenCV's reads block in C++ and cannot be interrupted, so they happen on a thread "capture" that hands pictures over
+through three slots made once: one being written, one ready, one held by the reader. Played at its pace, a picture that
+nobody fetched is replaced by the next; otherwise the thread waits. A read that never returns leaves a thread behind,
+never a caller. Not here: what is read (footage.py), reconnecting (the process is started again).
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Literal
+
+import cv2
+import numpy as np
+
+from gateway.camera.footage import Footage, open_footage
+from gateway.camera.frame import Frame
+from gateway.errors import CameraEnded, CameraError, CameraStalled, CameraUnavailable
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+log = logging.getLogger(__name__)
+
+OPEN_SECONDS = 10.0
+CLOSE_SECONDS = 2.0
+LATE_SECONDS = 1.0
+"""A recording that is so far behind its pace goes on from where it is instead of racing to catch up."""
+
+
+@dataclass(slots=True)
+class _Slot:
+    """Buffers of one frame, made once."""
+
+    luma: NDArray[np.uint8]
+    main: NDArray[np.uint8] | None
+    number: int = 0
+    mono: float = 0.0
+
+
+class Video:
+    """A recording or a camera that OpenCV can read.
+
+    The luma picture is scaled down into `size` and the main picture (BGR; None when the source is grey) into
+    `main_size`, aspect kept, never up: a clip of 1920x1080 gives 640x360 and 1280x720, one of 320x240 stays as it is.
+    """
+
+    simulated = False
+
+    def __init__(
+        self,
+        place: str,
+        *,
+        kind: Literal["rtsp", "v4l2", "recording"] = "recording",
+        shown: str = "",
+        size: tuple[int, int] = (640, 360),
+        main_size: tuple[int, int] = (1280, 720),
+        fps: float = 10.0,
+        rate: float | None = None,
+        pace: bool = True,
+        loop: bool = False,
+        wait: float = OPEN_SECONDS,
+    ) -> None:
+        """Open it and wait for its first picture.
+
+        Args:
+            place: path or address.
+            kind: what it is.
+            shown: how to call it in messages; without a password.
+            size: largest width and height of the luma picture, in pixels.
+            main_size: the same for the main picture.
+            fps: frames a second that are wanted at most, when paced; rate of a recording that knows none.
+            rate: frames a second of a recording, whatever it says itself.
+            pace: as live; False: every picture of a recording, as fast as it is read.
+            loop: begin again at the end.
+            wait: seconds until it counts as not answering.
+
+        Raises:
+            CameraUnavailable: it cannot be opened, or gives no first picture in time.
+        """
+        self._place, self._kind, self._shown = place, kind, shown or place
+        self._box, self._main_box, self._wait = size, main_size, wait
+        self._fps, self._pace, self._loop = fps, pace or kind != "recording", loop
+        self.rate = rate
+        """Frames a second of a recording; None for a live camera."""
+        self.frames: int | None = None
+        """How many frames a recording has, as far as it says."""
+        self.damaged: list[str] = []
+        """Names of pictures that could not be read and were left out."""
+        self._size = (0, 0)
+        self._shape = (0, 0)
+        self._slots: list[_Slot] = []
+        self._grey: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+        self._number = -1
+        self._due = 0.0
+        """When the next picture is due; of a recording, when its first was."""
+        self._change = threading.Condition()
+        self._ready: int | None = None
+        self._held: int | None = None
+        self._fault: Exception | None = None
+        self._closed = False
+        self._opened = threading.Event()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._capture, name="capture", daemon=True)
+        self._thread.start()
+        self._wait_for_first()
+
+    def _wait_for_first(self) -> None:
+        with self._change:
+            self._change.wait_for(lambda: self._opened.is_set() or self._fault is not None, self._wait)
+            fault = self._fault
+            if self._opened.is_set():
+                return
+        self.close()
+        if fault is None:
+            raise CameraUnavailable(
+                f"{self._shown}: no picture within {self._wait:g} s", "Check that it is on and can be reached."
+            )
+        if isinstance(fault, CameraError) and not isinstance(fault, CameraUnavailable):
+            raise CameraUnavailable(str(fault), fault.hint) from fault
+        raise fault
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of the luma picture in pixels."""
+        return self._size
+
+    def read(self, timeout: float) -> Frame:
+        """Return the next frame; see Camera."""
+        with self._change:
+            if self._closed:
+                raise CameraError(f"{self._shown}: the camera is closed", "Open it anew.")
+            self._held = None  # the frame before ends here, released or not
+            self._change.wait_for(lambda: self._ready is not None or self._fault is not None, max(0.0, timeout))
+            if self._ready is None:
+                if self._fault is not None:
+                    raise self._fault
+                raise CameraStalled(
+                    f"{self._shown}: no frame within {timeout:g} s",
+                    "Check power, cable and network of the camera; for a recording, the disk it lies on.",
+                )
+            self._held, self._ready = self._ready, None
+            self._change.notify_all()
+            slot = self._slots[self._held]
+        colour = slot.main is not None
+        return Frame(
+            number=slot.number,
+            mono=slot.mono,
+            luma=slot.luma,
+            main=slot.main,
+            main_format="bgr" if colour else "none",
+            main_size=(slot.main.shape[1], slot.main.shape[0]) if slot.main is not None else (0, 0),
+            _release=partial(self._give_back, self._held, slot.number),
+        )
+
+    def close(self) -> None:
+        """Let go; a read that hangs in the kernel keeps its thread and its file until it returns."""
+        with self._change:
+            self._closed = True
+            self._stop.set()
+            self._change.notify_all()
+        self._thread.join(CLOSE_SECONDS)
+        if self._thread.is_alive():
+            log.warning("%s: a read hangs and was left behind", self._shown)
+
+    def _give_back(self, slot: int, number: int) -> None:
+        with self._change:
+            if self._held == slot and self._slots[slot].number == number:
+                self._held = None
+
+    def _capture(self) -> None:
+        """Run the thread: whatever ends it, `read` tells."""
+        fault: Exception
+        try:
+            footage = self._open()
+            try:
+                fault = self._play(footage)
+            finally:
+                footage.close()
+        except cv2.error as error:
+            fault = CameraError(f"{self._shown}: OpenCV failed: {error}", "Report this with the recording.")
+        except OSError as error:
+            fault = CameraError(f"{self._shown}: {error.strerror or error}", "Check the disk: journalctl -k.")
+        except Exception as error:  # noqa: BLE001 (read() raises it on the reader's thread)
+            fault = error
+        with self._change:
+            self._fault = fault
+            self._change.notify_all()
+
+    def _open(self) -> Footage:
+        return open_footage(
+            self._place, self._kind, self._shown, wait=self._wait, wanted_size=self._main_box, fps=self._fps
+        )
+
+    def _play(self, footage: Footage) -> Exception:
+        """Hand over picture after picture; return why there are no more."""
+        if self._kind == "recording":
+            self.rate = self.rate or footage.rate or self._fps
+            self.frames = footage.frames
+        self.damaged = footage.damaged
+        before = 0  # pictures of the rounds before, where it loops
+        while not self._stop.is_set():
+            if footage.take():
+                moment = self._moment(before + footage.number - 1)
+                if moment is not None:
+                    self._hand_over(footage, *moment)
+            elif self._kind != "recording":
+                return CameraError(f"{self._shown}: the stream ended", "Check the camera; it is opened again.")
+            elif self._loop and footage.number:
+                before += footage.number
+                footage.close()
+                footage = self._open()
+            else:
+                lost = f"; could not be read: {', '.join(self.damaged)}" if self.damaged else ""
+                return CameraEnded(f"{self._shown}: the recording is over, {footage.number} frames{lost}")
+        return CameraEnded(f"{self._shown}: closed")
+
+    def _moment(self, index: int) -> tuple[int, float] | None:
+        """Return number and time of picture `index`, when it is due; None when it is not wanted."""
+        now = time.monotonic()
+        if self._kind != "recording":
+            if now < self._due - 0.25 / self._fps:  # a quarter: the camera's own clock wavers
+                return None
+            self._due = max(self._due + 1.0 / self._fps, now)
+            self._number += 1
+            return self._number, now
+        assert self.rate is not None
+        if not self._pace:
+            return index, index / self.rate
+        number = int(index * min(1.0, self._fps / self.rate) + 1e-9)
+        if number == self._number:
+            return None
+        self._number = number
+        if index == 0 or now - (self._due + index / self.rate) > LATE_SECONDS:
+            self._due = now - index / self.rate
+        self._stop.wait(max(0.0, self._due + index / self.rate - now))
+        return number, time.monotonic()
+
+    def _hand_over(self, footage: Footage, number: int, mono: float) -> None:
+        """Scale the picture into a free slot and make that slot the ready one."""
+        picture = footage.picture()
+        if not self._slots:
+            self._make_slots(picture)
+        if picture.shape[:2] != self._shape:
+            (height, width), (first_height, first_width) = picture.shape[:2], self._shape
+            raise CameraError(
+                f"{self._shown}: {footage.here} is {width}x{height}, what came before {first_width}x{first_height}",
+                "Give the camera one fixed picture size, a folder pictures of one size.",
+            )
+        with self._change:
+            free = next(i for i in range(len(self._slots)) if i not in {self._ready, self._held})
+        slot = self._slots[free]
+        self._scale(picture, slot)
+        slot.number, slot.mono = number, mono
+        with self._change:
+            if not self._pace:
+                self._change.wait_for(lambda: self._ready is None or self._stop.is_set())
+            self._ready = free
+            self._opened.set()
+            self._change.notify_all()
+
+    def _make_slots(self, picture: NDArray[np.uint8]) -> None:
+        """Decide all sizes by the first picture."""
+        height, width = self._shape = (picture.shape[0], picture.shape[1])
+        self._size = fit((width, height), self._box)
+        main_width, main_height = fit((width, height), self._main_box)
+        colour = picture.ndim == 3
+        for _ in range(3):
+            main = np.empty((main_height, main_width, 3), np.uint8) if colour else None
+            self._slots.append(_Slot(np.empty(self._size[::-1], np.uint8), main))
+        self._grey = np.empty((main_height, main_width) if colour else (height, width), np.uint8)
+
+    def _scale(self, picture: NDArray[np.uint8], slot: _Slot) -> None:
+        if slot.main is None:
+            if picture.ndim == 3:
+                picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY, dst=self._grey)  # type: ignore[assignment]
+            _resize(picture, slot.luma)
+            return
+        if picture.ndim == 2:
+            picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
+        _resize(picture, slot.main)
+        if slot.main.shape[:2] == slot.luma.shape:
+            cv2.cvtColor(slot.main, cv2.COLOR_BGR2GRAY, dst=slot.luma)
+        else:
+            cv2.cvtColor(slot.main, cv2.COLOR_BGR2GRAY, dst=self._grey)
+            _resize(self._grey, slot.luma)
+
+
+def fit(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
+    """Return (width, height) scaled down into the box with its aspect kept; never up."""
+    scale = min(1.0, box[0] / size[0], box[1] / size[1])
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def _resize(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
+    """Fill `target` with `source`, every pixel the mean of what it covers."""
+    if source.shape == target.shape:
+        np.copyto(target, source)
+    else:
+        cv2.resize(source, target.shape[1::-1], dst=target, interpolation=cv2.INTER_AREA)
