@@ -6,9 +6,8 @@ settings (plain values come in). `step` runs on the thread that reads the camera
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from gateway.camera.mask import Mask
 from gateway.errors import MaskError
@@ -20,7 +19,6 @@ from gateway.wire.draft import Draft, Rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from gateway.camera.frame import Frame
     from gateway.motion import Motion
@@ -80,8 +78,7 @@ class Pipeline:
     def step(self, frame: Frame) -> Motion:
         """Take one frame through all stages and give its buffers back to the camera."""
         try:
-            if self._mask is not None:
-                self._mask.burn(frame)
+            self._burn(frame)
             exposure = frame.exposure
             motion = self.detector.step(
                 frame.luma,
@@ -112,6 +109,16 @@ class Pipeline:
         self.moved = False
         self.detector.confirm_view()
         self._hold_back(suspect=False)
+
+    def _burn(self, frame: Frame) -> None:
+        """Hide what must be hidden; when that fails, no picture leaves from now on, and events still do."""
+        if self._mask is None:
+            return
+        try:
+            self._mask.burn(frame)
+        except MaskError as error:
+            self.fault = error
+            self._hold_back(suspect=True)
 
     def _say(self, draft: Draft) -> None:
         """What carries a path is worth a picture; starts and rises must not wait for one."""
@@ -179,6 +186,5 @@ def make_mask(camera: Mapping[str, Any]) -> Mask | None:
     Raises:
         MaskError: the mask's file cannot be used.
     """
-    polygons = [np.asarray(polygon, np.float64) for polygon in camera["masks"]]
-    file: Path | str | None = camera["mask_file"]
-    return Mask(polygons, file) if polygons or file else None
+    polygons, file = camera["masks"], camera["mask_file"]
+    return Mask(polygons, Path(file) if file else None) if polygons or file else None

@@ -1,0 +1,217 @@
+"""What the device says of itself, and when: heartbeat, health, cameras, clock, gaps, configuration.
+
+Builds payloads with device/heartbeat.py and hands them to the link, which publishes the latest of each topic after
+every connection. Not here: events (they go through the store), how facts are read (device/health.py). Runs on the
+daemon's main thread; reads /proc and /sys only.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING, Any
+
+from gateway import __version__
+from gateway.camera.opening import describe
+from gateway.device import health, heartbeat
+from gateway.device.problems import problems
+from gateway.faults import Fault
+from gateway.wire.message import plain
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from gateway.configuration import Loaded
+    from gateway.eyes import Eye
+    from gateway.uplink.mqtt import Link
+    from gateway.uplink.spool import Spool
+    from gateway.wire.message import Address
+    from gateway.wire.payloads import Camera, ConfigReport
+
+FACTS_SECONDS = 5.0
+MOTION_SECONDS = 5.0
+"""`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
+CAPABILITIES = ("motion", "stationary", "view", "masks", "zones")
+
+
+class Reports:
+    """Everything but events."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        address: Address,
+        boot: str,
+        link: Link,
+        spool: Spool,
+        eyes: Sequence[Eye],
+        *,
+        last_exit: str = "",
+    ) -> None:
+        self._loaded = loaded
+        self._address = address
+        self._boot = boot
+        self._link = link
+        self._spool = spool
+        self._eyes = eyes
+        self._last_exit = last_exit
+        self._started = time.monotonic()
+        self._facts = health.Facts()
+        self._facts_due = 0.0
+        self._beats = 0
+        self._beat_due = 0.0
+        self._health_due = 0.0
+        self._told_codes: list[str] = []
+        self._cameras: dict[str, tuple[Camera, float]] = {}
+        self._offset: float | None = None
+        self._gap: dict[str, Any] | None = None
+        self.synced = False
+        """Whether the wall clock is synchronised."""
+
+    def begin(self) -> None:
+        """Say who we are and what is in force."""
+        self._read_facts(time.monotonic())
+        settings = self._loaded.settings
+        self._say(
+            "up/info",
+            heartbeat.info(
+                software=__version__,
+                facts=self._facts,
+                cameras=[
+                    {
+                        "name": camera.name,
+                        "source": describe(camera.source),
+                        "zones": [{"id": zone.id, "purpose": zone.purpose} for zone in camera.zones],
+                    }
+                    for camera in settings.cameras
+                ],
+                capabilities=CAPABILITIES,
+                boot=self._boot,
+                last_exit=self._last_exit,
+            ),
+        )
+        report: ConfigReport = {
+            "v": 1,
+            "revision": self._loaded.revision,
+            "in_force": self._loaded.in_force,
+            "errors": self._loaded.errors,
+        }
+        self._say("up/config", report)
+
+    def tick(self, now: float, codes: list[str]) -> None:
+        """Say what is due; `codes` are the faults that are open. `now` on the monotonic clock."""
+        if now >= self._facts_due:
+            self._read_facts(now)
+        for eye in self._eyes:
+            self._camera(eye, now)
+        if now >= self._beat_due:
+            self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
+            self._beat()
+        if now >= self._health_due or codes != self._told_codes:
+            self._health_due = now + self._loaded.settings.report.health_s
+            self._told_codes = list(codes)
+            self._say("up/health", self._health())
+
+    def faults(self) -> dict[tuple[str, str], Fault]:
+        """Return what is wrong now, by camera and code."""
+        current: dict[tuple[str, str], Fault] = {}
+        for eye in self._eyes:
+            if eye.state == "off":
+                current[eye.name, eye.code] = Fault(eye.reason, eye.hint)
+            for code, (message, hint) in eye.faults.items():
+                current[eye.name, code] = Fault(message, hint)
+        store = self._spool.status()
+        if store.get("problem"):
+            current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint", "")))
+        open_codes = [code.partition("/")[2] for code in self._told_codes if code.startswith("gateway/")]
+        for problem in problems(self._facts, self._loaded.settings.store.free_mb, open_codes):
+            current["gateway", problem.code] = Fault(problem.message, problem.hint)
+        return current
+
+    def status(self, codes: list[str], dropped: Mapping[str, int]) -> dict[str, Any]:
+        """Return everything for whoever asks on the control socket."""
+        return {
+            "gateway": self._address.gateway,
+            "area": self._address.area,
+            "software": __version__,
+            "up_s": round(time.monotonic() - self._started, 1),
+            "config": {
+                "revision": self._loaded.revision,
+                "in_force": self._loaded.in_force,
+                "errors": self._loaded.errors,
+            },
+            "dropped": dict(dropped),
+            "health": self._health() | {"problems": codes},
+        }
+
+    def farewell(self, reason: str) -> bytes:
+        """Return the last status: an ordered end, and why."""
+        session = str(self._link.status().get("session", ""))
+        return plain(dict(heartbeat.status("stopped", session, wall=time.time(), reason=reason)))
+
+    def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
+        self._link.say(topic, plain(payload))
+
+    def _read_facts(self, now: float) -> None:
+        self._facts_due = now + FACTS_SECONDS
+        self._facts = health.read(store=self._loaded.settings.store.dir)
+        synced = bool(self._facts.clock_synced)
+        offset = time.time() - time.monotonic() if synced else None
+        if synced != self.synced or self._offset is None or (offset is not None and abs(offset - self._offset) > 1.0):
+            self.synced, self._offset = synced, offset if offset is not None else self._offset
+            boot = heartbeat.boot_offset(self._boot, wall=time.time(), mono=time.monotonic(), synced=synced)
+            self._say("up/clock", heartbeat.clock([boot]))
+            if offset is None:
+                self._offset = 0.0  # said once that it is not known; said again when it is
+
+    def _beat(self) -> None:
+        self._beats += 1
+        store = self._spool.status()
+        link = self._link.status()
+        beat = heartbeat.heartbeat(
+            number=self._beats,
+            session=str(link.get("session", "")),
+            wall=time.time(),
+            boot=self._boot,
+            mono=time.monotonic(),
+            synced=self.synced,
+            up=time.monotonic() - self._started,
+            temperature_c=self._facts.temperature_c,
+            memory_mb=self._facts.memory_available_mb,
+            disk_mb=self._facts.disk_free_mb,
+            fps={eye.name: float(eye.beat.get("fps", 0.0)) for eye in self._eyes},
+            waiting=heartbeat.Waiting(
+                store.get("rows", 0), store.get("bytes", 0), store.get("oldest_s") or 0.0, store.get("dead", 0)
+            ),
+            dropped=sum(sum(eye.beat.get("dropped", {}).values()) for eye in self._eyes),
+            connections=link.get("connects", 0),
+        )
+        self._link.beat("up/heartbeat", plain(dict(beat)))
+
+    def _health(self) -> dict[str, Any]:
+        return dict(
+            heartbeat.health(
+                wall=time.time(),
+                facts=self._facts,
+                problems=self._told_codes,
+                outbox=self._spool.status(),
+                link=self._link.status(),
+                cameras={eye.name: eye.facts() for eye in self._eyes},
+            )
+        )
+
+    def _camera(self, eye: Eye, now: float) -> None:
+        """Publish a camera's state when it has changed."""
+        said = self._cameras.get(eye.name)
+        if said is not None:
+            before, when = said
+            same = before["state"] == eye.state and before.get("reason", "") == eye.reason
+            if same and (before["motion"] == eye.motion or now - when < MOTION_SECONDS):
+                return
+        since = said[0]["since"] if said is not None and said[0]["state"] == eye.state else time.time()
+        state: Any = eye.state
+        report = heartbeat.camera(
+            state, motion=eye.motion, since=since, reason=eye.reason, hint=eye.hint, simulated=eye.simulated
+        )
+        self._cameras[eye.name] = (report, now)
+        self._say(f"up/camera/{eye.name}", report)
