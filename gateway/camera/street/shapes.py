@@ -1,0 +1,235 @@
+"""Anti-aliased shapes on a raster: how much of each pixel a capsule, an ellipse or a convex polygon covers.
+
+Shapes are given in view units; a `Grid` knows where its pixels lie in them. Each shape touches only the pixels of
+its own rectangle. Not here: colour, light, order (render.py). No state.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gateway.camera.street.view import Floats
+
+Point = tuple[float, float]
+
+
+class Area(NamedTuple):
+    """A rectangle of pixels: rows y0..y1, columns x0..x1, ends excluded."""
+
+    y0: int
+    y1: int
+    x0: int
+    x1: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """The rectangle as an index."""
+        return slice(self.y0, self.y1), slice(self.x0, self.x1)
+
+    @property
+    def empty(self) -> bool:
+        """Whether it holds no pixel."""
+        return self.y1 <= self.y0 or self.x1 <= self.x0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The pixel centres of a raster in view units."""
+
+    xs: Floats
+    ys: Floats
+    per_unit: float
+    """Pixels per view unit."""
+    x_step: float
+    y_step: float
+
+    def area(self, x0: float, y0: float, x1: float, y1: float) -> Area:
+        """Return the pixels that a rectangle in view units touches, clipped to the raster."""
+        left, top = float(self.xs[0]) - self.x_step, float(self.ys[0]) - self.y_step
+        return Area(
+            min(max(math.floor((y0 - top) / self.y_step) - 1, 0), len(self.ys)),
+            min(max(math.ceil((y1 - top) / self.y_step) + 1, 0), len(self.ys)),
+            min(max(math.floor((x0 - left) / self.x_step) - 1, 0), len(self.xs)),
+            min(max(math.ceil((x1 - left) / self.x_step) + 1, 0), len(self.xs)),
+        )
+
+
+def grid(width: int, height: int, units_high: float, pad: int = 0) -> Grid:
+    """Return the grid of a raster of `width` x `height` pixels with `pad` more on each side."""
+    x_step, y_step = 640.0 / width, units_high / height
+    xs = (np.arange(-pad, width + pad, dtype=np.float32) + 0.5) * x_step
+    ys = (np.arange(-pad, height + pad, dtype=np.float32) + 0.5) * y_step
+    return Grid(xs.astype(np.float32), ys.astype(np.float32), width / 640.0, x_step, y_step)
+
+
+def _solid(distance: Floats, per_unit: float, width: float) -> Floats:
+    """Turn a distance inside the rim (view units, overwritten) into coverage 0..1; `width` is the shape's thickness."""
+    distance *= per_unit
+    distance += 0.5
+    # Thinner than a pixel: it never covers one whole.
+    return np.clip(distance, 0.0, min(1.0, width * per_unit), out=distance)
+
+
+@dataclass(frozen=True, slots=True)
+class Capsule:
+    """A thick line from `a` to `b` with radius `ra` at one end, `rb` at the other; `squash` flattens it vertically."""
+
+    a: Point
+    b: Point
+    ra: float
+    rb: float
+    squash: float = 1.0
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Return x0, y0, x1, y1 in view units."""
+        r = max(self.ra, self.rb)
+        return (
+            min(self.a[0], self.b[0]) - r,
+            min(self.a[1], self.b[1]) - r * self.squash,
+            max(self.a[0], self.b[0]) + r,
+            max(self.a[1], self.b[1]) + r * self.squash,
+        )
+
+    def cover(self, g: Grid, at: Area) -> Floats:
+        """Return the coverage (0..1) of the pixels of `at`."""
+        xs = g.xs[at.x0 : at.x1] - np.float32(self.a[0])
+        ys = (g.ys[at.y0 : at.y1, None] - np.float32(self.a[1])) * np.float32(1 / self.squash)
+        dx, dy = self.b[0] - self.a[0], (self.b[1] - self.a[1]) / self.squash
+        length2 = max(dx * dx + dy * dy, 1e-6)
+        t = xs * np.float32(dx / length2) + ys * np.float32(dy / length2)
+        np.clip(t, 0.0, 1.0, out=t)
+        px = xs - t * np.float32(dx)
+        py = ys - t * np.float32(dy)
+        px *= px
+        py *= py
+        px += py
+        np.sqrt(px, out=px)
+        t *= np.float32(self.rb - self.ra)
+        t += np.float32(self.ra)
+        t -= px
+        return _solid(t, g.per_unit, 2 * max(self.ra, self.rb))
+
+
+@dataclass(frozen=True, slots=True)
+class Ellipse:
+    """What a circle becomes in the picture: centre `c`, half axes `u` and `v` (vectors); a ring when `inner` > 0."""
+
+    c: Point
+    u: Point
+    v: Point
+    inner: float = 0.0
+    """Inner radius as a share of the outer one."""
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Return x0, y0, x1, y1 in view units."""
+        rx, ry = math.hypot(self.u[0], self.v[0]), math.hypot(self.u[1], self.v[1])
+        return self.c[0] - rx, self.c[1] - ry, self.c[0] + rx, self.c[1] + ry
+
+    def cover(self, g: Grid, at: Area) -> Floats:
+        """Return the coverage (0..1) of the pixels of `at`."""
+        det = self.u[0] * self.v[1] - self.u[1] * self.v[0]
+        ru, rv = math.hypot(*self.u), math.hypot(*self.v)
+        small = max(min(ru, rv, abs(det) / max(ru, rv, 1e-6)), 0.1)
+        if abs(det) < 0.02 * max(ru, rv):  # seen edge-on: a line
+            end, thick = (self.u if ru > rv else self.v), 0.1
+            line = Capsule(
+                (self.c[0] - end[0], self.c[1] - end[1]), (self.c[0] + end[0], self.c[1] + end[1]), thick, thick
+            )
+            return line.cover(g, at)
+        xs = g.xs[at.x0 : at.x1] - np.float32(self.c[0])
+        ys = g.ys[at.y0 : at.y1, None] - np.float32(self.c[1])
+        p = xs * np.float32(self.v[1] / det) - ys * np.float32(self.v[0] / det)
+        q = ys * np.float32(self.u[0] / det) - xs * np.float32(self.u[1] / det)
+        p *= p
+        q *= q
+        p += q
+        np.sqrt(p, out=p)
+        if self.inner:
+            p -= np.float32((1 + self.inner) / 2)
+            np.abs(p, out=p)
+            np.subtract(np.float32((1 - self.inner) / 2), p, out=p)
+            thickness = (1 - self.inner) * small
+        else:
+            np.subtract(np.float32(1), p, out=p)
+            thickness = 2 * small
+        p *= np.float32((small + max(ru, rv)) / 2 if self.inner else small)
+        return _solid(p, g.per_unit, thickness)
+
+
+@dataclass(frozen=True, slots=True)
+class Polygon:
+    """A convex polygon; `points` is (n, 2) in view units, in either order."""
+
+    points: NDArray[np.float64]
+
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Return x0, y0, x1, y1 in view units."""
+        (x0, y0), (x1, y1) = self.points.min(0), self.points.max(0)
+        return float(x0), float(y0), float(x1), float(y1)
+
+    def cover(self, g: Grid, at: Area) -> Floats:
+        """Return the coverage (0..1) of the pixels of `at`: left and right edge per row, softened by their slopes."""
+        ys = g.ys[at.y0 : at.y1].astype(np.float64)
+        px, py = self.points[:, 0], self.points[:, 1]
+        qx, qy = np.roll(px, -1), np.roll(py, -1)
+        top, bottom = float(py.min()), float(py.max())
+        half = g.y_step / 2
+        rows = np.clip((np.minimum(ys + half, bottom) - np.maximum(ys - half, top)) / g.y_step, 0.0, 1.0)
+        y = np.clip(ys, top + 1e-6, bottom - 1e-6)[:, None]
+        lo, hi = np.minimum(py, qy), np.maximum(py, qy)
+        tall = np.maximum(hi - lo, 1e-9)
+        slope = np.where(hi - lo > 1e-9, (qx - px) * np.sign(qy - py) / tall, 0.0)
+        x = np.where(py < qy, px, qx) + (y - lo) * slope
+        hit = (y >= lo) & (y <= hi) & (hi - lo > 1e-9)
+        left_x, right_x = np.where(hit, x, np.inf), np.where(hit, x, -np.inf)
+        li, ri = left_x.argmin(1), right_x.argmax(1)
+        n = np.arange(len(ys))
+        left, right = left_x[n, li], right_x[n, ri]
+        # A flat edge crosses many pixels of one row: its ramp is as wide as its slope.
+        wl = np.maximum(g.x_step, np.abs(slope[li]) * g.y_step)
+        wr = np.maximum(g.x_step, np.abs(slope[ri]) * g.y_step)
+        xs = g.xs[at.x0 : at.x1]
+        bad = ~(np.isfinite(left) & np.isfinite(right))
+        left[bad], right[bad], rows[bad] = 0.0, 0.0, 0.0
+        cover = xs * (1 / wl).astype(np.float32)[:, None]
+        cover += (0.5 - left / wl).astype(np.float32)[:, None]
+        np.clip(cover, 0.0, 1.0, out=cover)
+        other = xs * (-1 / wr).astype(np.float32)[:, None]
+        other += (0.5 + right / wr).astype(np.float32)[:, None]
+        np.clip(other, 0.0, 1.0, out=other)
+        cover += other
+        cover -= np.float32(1)
+        np.maximum(cover, 0.0, out=cover)
+        cover *= rows.astype(np.float32)[:, None]
+        return np.asarray(cover)
+
+
+Shape = Capsule | Ellipse | Polygon
+
+
+def hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the convex hull of (n, 2) points (Andrew's monotone chain)."""
+    ordered = sorted({(float(x), float(y)) for x, y in points})
+    if len(ordered) < 3:
+        return np.array(ordered)
+
+    def half(run: list[Point]) -> list[Point]:
+        chain: list[Point] = []
+        for p in run:
+            while len(chain) > 1 and (
+                (chain[-1][0] - chain[-2][0]) * (p[1] - chain[-2][1])
+                - (chain[-1][1] - chain[-2][1]) * (p[0] - chain[-2][0])
+                <= 0
+            ):
+                chain.pop()
+            chain.append(p)
+        return chain[:-1]
+
+    return np.array(half(ordered) + half(ordered[::-1]))
