@@ -111,9 +111,11 @@ def _size(text: str) -> tuple[int, int]:
 
 def _run(options: argparse.Namespace) -> int:
     from gateway.configuration import load
+
+    loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
     from gateway.daemon import Daemon
 
-    return Daemon(load(options.config, options.set)).run()
+    return Daemon(loaded).run()
 
 
 def _selftest(options: argparse.Namespace) -> int:

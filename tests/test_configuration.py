@@ -1,0 +1,200 @@
+"""The configuration: order of sources, the sample, and complaints that a technician can act on."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from gateway.cli import EX_CONFIG, main
+from gateway.configuration import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.errors import SettingsError
+from gateway.settings import BrokerSettings, CameraSettings, Settings, ZoneSettings
+
+SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
+
+
+def write(folder: Path, text: str) -> Path:
+    """Put a configuration into a file and return its path."""
+    file = folder / "gateway.toml"
+    file.write_text(text, encoding="utf-8")
+    return file
+
+
+def test_sample_equals_defaults() -> None:
+    """The commented sample, loaded, is exactly the code's defaults."""
+    assert load_strict(SAMPLE, (), {}).settings == Settings()
+
+
+def test_a_changed_sample_would_be_noticed(tmp_path: Path) -> None:
+    """The comparison with the defaults fails when one value of the sample differs (control)."""
+    text = SAMPLE.read_text(encoding="utf-8").replace("keepalive_s = 20", "keepalive_s = 21")
+    assert load_strict(write(tmp_path, text), (), {}).settings != Settings()
+
+
+@pytest.mark.parametrize("model", [Settings, BrokerSettings, CameraSettings, ZoneSettings])
+def test_sample_names_every_key(model: type[BaseModel]) -> None:
+    """Every key that can be set stands in the sample, at least commented out."""
+    text = SAMPLE.read_text(encoding="utf-8")
+    missing = [
+        name
+        for name in model.model_fields
+        if f"\n{name} = " not in text and f"# {name} = " not in text and f"{name}]" not in text
+    ]
+    assert missing == []
+
+
+def test_sources_rise_in_order(tmp_path: Path) -> None:
+    """The command line beats the environment, which beats the file, key by key."""
+    file = write(tmp_path, 'area = "from-file"\nid = "from-file"\n[broker]\nkeepalive_s = 30\ninflight = 5\n')
+    environ = {"GATEWAY_ID": "from-env", "GATEWAY_BROKER__KEEPALIVE_S": "40"}
+    settings = load(file, ["broker.keepalive_s=50"], environ).settings
+    assert (settings.area, settings.id, settings.broker.keepalive_s, settings.broker.inflight) == (
+        "from-file",
+        "from-env",
+        50,
+        5,
+    )
+
+
+def test_written_configuration_reads_back(tmp_path: Path) -> None:
+    """What `config show` prints can be read again and means the same."""
+    settings = load(None, ["cameras.0.source=street", "cameras.0.masks=[[[0,0],[1,0],[1,1]]]"], {}).settings
+    assert load(write(tmp_path, as_toml(settings)), (), {}).settings == settings
+
+
+BAD: list[tuple[str, list[str]]] = [
+    ('area = "Two Words"', ["gateway.toml", "area", '"Two Words"', "a-z, 0-9 and hyphens"]),
+    ("area = ", ["gateway.toml", "not valid TOML"]),
+    ('broker = "x"', ["broker", '"x"']),
+    ('[broker]\nurl = "http://h"', ["broker.url", "http://h", "mqtt://host:port"]),
+    ('[broker]\ncert_file = "a"', ["broker", "cert_file and key_file belong together"]),
+    ('[broker]\nprotocol = "4"', ["broker.protocol", '"4"', "'5' or '3.1.1'"]),
+    ("[broker]\nkeepalive = 3", ["broker.keepalive", "no such key", "did you mean keepalive_s", "inflight"]),
+    ("[[cameras]]\nfps = 900", ["cameras.0.fps", "900", "60"]),
+    ("[[cameras]]\nanalysis = [10, 10]", ["cameras.0.analysis", "10x10", "160x120 to 1280x720"]),
+    ('[[cameras]]\nname = "gateway"', ["cameras", "reserved"]),
+    ('[[cameras]]\nname = "a"\n[[cameras]]\nname = "a"', ["cameras", "same name"]),
+    ("[[cameras]]\nmasks = [[[0, 0], [1, 1]]]", ["cameras.0.masks.0", "at least 3 corners", "this has 2"]),
+    ("[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1]]", ["cameras.0.zones.0.polygon", "at least 3 corners"]),
+    (
+        "[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1.5],[0,1]]",
+        ["cameras.0.zones.0.polygon", "[1, 1.5]", "outside the picture", "0..1"],
+    ),
+    ("[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1],[0.5,0.5]]", ["polygon", "no area"]),
+    (
+        '[[cameras]]\n[[cameras.zones]]\npurpose = "park"',
+        ["cameras.0.zones.0.purpose", '"park"', "'hydrant'", "'works'"],
+    ),
+    ('[[cameras]]\n[[cameras.zones]]\nid = "a"\n[[cameras.zones]]\nid = "a"', ["cameras.0.zones", "same id"]),
+]
+
+
+@pytest.mark.parametrize(("text", "words"), BAD)
+def test_a_wrong_value_is_named(tmp_path: Path, text: str, words: list[str]) -> None:
+    """A complaint names the file, the key, what was found and what is allowed."""
+    file = write(tmp_path, text)
+    with pytest.raises(SettingsError) as caught:
+        load(file, [f"store.dir={tmp_path / 'none'}"], {})
+    assert str(file) in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+    assert caught.value.hint
+
+
+def test_all_complaints_come_at_once(tmp_path: Path) -> None:
+    """Two mistakes are both told: the technician climbs the ladder once."""
+    file = write(tmp_path, 'area = "X"\n[store]\ncap_mb = 1\n')
+    with pytest.raises(SettingsError) as caught:
+        load_strict(file, (), {})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("sets", "environ", "where"),
+    [
+        (["cameras.0.fps=900"], {}, "--set: cameras.0.fps"),
+        ([], {"GATEWAY_BROKER__KEEPALIVE_S": "1"}, "environment GATEWAY_BROKER__KEEPALIVE_S"),
+        ([], {"GATEWAY_CAMERAS": "no json"}, "environment"),
+        (["nothing"], {}, "there is no '='"),
+        (["cameras.7.fps=2"], {}, "no such place"),
+    ],
+)
+def test_the_culprit_is_named(sets: list[str], environ: dict[str, str], where: str) -> None:
+    """A complaint says whether the value came from the command line or from the environment."""
+    with pytest.raises(SettingsError) as caught:
+        load(None, sets, environ)
+    assert where in str(caught.value)
+
+
+def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
+    """A missing file is told when it was named; without a name, defaults are in force."""
+    with pytest.raises(SettingsError, match="no such file"):
+        load(tmp_path / "absent.toml", [f"store.dir={tmp_path}"], {})
+
+
+def test_unknown_environment_is_told() -> None:
+    """A misspelt GATEWAY_ variable is a warning, not silence."""
+    assert load(None, (), {"GATEWAY_BROKR__URL": "x"}).warnings == [
+        "environment: GATEWAY_BROKR__URL is no setting and is ignored"
+    ]
+
+
+def test_a_broken_file_falls_back_on_the_last_good(tmp_path: Path) -> None:
+    """A wrong configuration never silences a corner: the last good one is in force, and the errors are told."""
+    good = load(None, [f"store.dir={tmp_path}", "area=north"], {}).settings
+    keep_as_last_good(good)
+    file = write(tmp_path, f'area = "BAD"\n[store]\ndir = "{tmp_path}"\n')
+    loaded = load(file, (), {})
+    assert loaded.settings == good
+    assert loaded.in_force == "last-good"
+    assert '"BAD"' in loaded.errors[0]
+
+
+def test_a_damaged_last_good_is_not_used(tmp_path: Path) -> None:
+    """A last good configuration that cannot be read does not hide the complaint about the file."""
+    (tmp_path / LAST_GOOD).write_text("{", encoding="utf-8")
+    with pytest.raises(SettingsError, match="area"):
+        load(write(tmp_path, f'area = "BAD"\n[store]\ndir = "{tmp_path}"\n'), (), {})
+
+
+def test_the_last_good_file_is_written_once(tmp_path: Path) -> None:
+    """An unchanged configuration does not write to the card again."""
+    settings = load(None, [f"store.dir={tmp_path}"], {}).settings
+    keep_as_last_good(settings)
+    before = (tmp_path / LAST_GOOD).stat().st_mtime_ns
+    keep_as_last_good(settings)
+    assert (tmp_path / LAST_GOOD).stat().st_mtime_ns == before
+
+
+def test_revision_follows_the_content() -> None:
+    """Equal settings have equal revisions, different ones differ."""
+    first, same, other = (load(None, sets, {}).revision for sets in ([], [], ["area=x"]))
+    assert first == same != other
+
+
+def test_config_check_exits_with_78(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`gateway config check` exits with 78, says what is wrong, and what to do next."""
+    assert main(["config", "check", "--config", str(write(tmp_path, 'area = "X"'))]) == EX_CONFIG
+    said = capsys.readouterr().err
+    assert "area" in said
+    assert "what to do" in said
+
+
+def test_run_with_a_broken_file_exits_with_78(tmp_path: Path) -> None:
+    """`gateway run` exits with 78 before a camera is touched when there is no last good configuration."""
+    file = write(tmp_path, f'area = "X"\n[store]\ndir = "{tmp_path}"\n')
+    assert main(["run", "--config", str(file)]) == EX_CONFIG
+
+
+def test_config_show_and_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`config show` prints TOML with the changes in force, `config schema` a JSON schema."""
+    assert main(["config", "show", "--set", "area=north"]) == 0
+    shown: dict[str, Any] = tomllib.loads(capsys.readouterr().out)
+    assert shown["area"] == "north"
+    assert main(["config", "schema"]) == 0
+    assert "cameras" in json.loads(capsys.readouterr().out)["properties"]
