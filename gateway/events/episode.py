@@ -129,6 +129,7 @@ class Episodes:
                 episode = self.open[track.id] = Episode(
                     self._new_id(motion.t), started, motion.t, track, updated=motion.t
                 )
+                episode.frames = 1
                 episode.enter(standing)
                 episode.see(track, motion.t)
                 drafts.append(self._draft(episode, "start", motion.t))

@@ -1,0 +1,160 @@
+"""Episodes and zones: what is said of a track, when, and at what rank."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given, strategies as st
+
+from gateway.events.episode import PATH_POINTS, Episodes
+from gateway.events.zones import WHOLE_PICTURE, Zone, inside
+from gateway.motion import Box, Motion, Track
+from gateway.wire.draft import Draft, Rank, uuid7
+
+SQUARE = ((0.0, 0.0), (0.5, 0.0), (0.5, 1.0), (0.0, 1.0))
+LEFT = Zone("left", "footway", SQUARE, severity="medium")
+FIRE_LANE = Zone("lane", "fire-lane", ((0.5, 0.0), (1.0, 0.0), (1.0, 1.0), (0.5, 1.0)), severity="high", alarm=True)
+
+
+def ids() -> Iterable[str]:
+    """Yield ids that tell the order in which they were given."""
+    return (uuid7(number, bytes(10)) for number in itertools.count(1))
+
+
+def episodes(*zones: Zone, update_seconds: float = 5.0) -> Episodes:
+    """Return episodes of one camera over some zones."""
+    source = iter(ids())
+    return Episodes("cam0", zones or (WHOLE_PICTURE,), lambda _t: next(source), update_seconds=update_seconds)
+
+
+def track(t: float, x: float, *, number: int = 1, state: str = "moving", seen: bool = True, h: float = 0.2) -> Track:
+    """Return a track whose foot stands at (x, 0.8), first seen at 0."""
+    return Track(number, Box(x - 0.05, 0.8 - h, 0.1, h), (0.1, 0.0), t, seen=seen, state=state)  # type: ignore[arg-type]
+
+
+def motion(t: float, *tracks: Track, ended: tuple[int, ...] = ()) -> Motion:
+    """Return what the core says of one frame."""
+    return Motion(t=t, moving=bool(tracks), score=0.1, tracks=tracks, ended=ended)
+
+
+def never(_episode: str) -> bool:
+    """No episode has a better picture."""
+    return False
+
+
+def always(_episode: str) -> bool:
+    """Every episode has a better picture."""
+    return True
+
+
+def walk(book: Episodes, times: Iterable[float], fresh: object = never) -> list[Draft]:
+    """Let one thing cross the picture from left to right and go; return all drafts."""
+    drafts: list[Draft] = []
+    t = 0.0
+    for t in times:
+        drafts += book.step(motion(t, track(t, 0.1 + t * 0.08)), fresh)  # type: ignore[arg-type]
+    return drafts + book.step(motion(t + 1, ended=(1,)), never)
+
+
+def test_an_episode_has_one_id_and_two_ends() -> None:
+    """One track gives one start and one end with one episode id; the message ids all differ."""
+    drafts = walk(episodes(), [t / 10 for t in range(100)])
+    assert [draft.phase for draft in drafts] == ["start", "end"]
+    assert [draft.rank for draft in drafts] == [Rank.START, Rank.END]
+    assert len({draft.episode for draft in drafts}) == 1
+    assert len({draft.id for draft in drafts}) == 2
+
+
+def test_an_end_is_self_contained() -> None:
+    """An end tells start, duration, zones and path, so that a lost start costs nothing."""
+    end = walk(episodes(), [t / 10 for t in range(100)])[-1]
+    assert end.body["started"] == 0.0
+    assert end.body["duration"] == pytest.approx(9.9)
+    assert end.body["outcome"] == "left"
+    assert end.body["zones"] == [{"id": "all", "purpose": "general"}]
+    path = end.body["path"]
+    assert 2 <= len(path) <= PATH_POINTS
+    assert (path[0][0], path[-1][0]) == (0.0, 9.9)
+    assert end.body["speed"] == pytest.approx(0.08, abs=0.01)
+
+
+def test_updates_come_seldom_and_only_with_a_better_picture() -> None:
+    """Updates are at least `update_seconds` apart; without a better picture there is none."""
+    times = [t / 10 for t in range(130)]
+    with_pictures = walk(episodes(), times, always)
+    assert [draft.phase for draft in with_pictures] == ["start", "update", "update", "end"]
+    assert [draft.mono for draft in with_pictures[1:3]] == [5.0, 10.0]
+    assert [draft.phase for draft in walk(episodes(), times, never)] == ["start", "end"]
+
+
+def test_outside_of_all_zones_nothing_is_said() -> None:
+    """A thing that enters no zone makes no episode; it does once it enters."""
+    book = episodes(FIRE_LANE)
+    assert book.step(motion(0.0, track(0.0, 0.2)), never) == []
+    (start,) = book.step(motion(1.0, track(1.0, 0.7)), never)
+    assert start.body["started"] == 0.0
+    assert start.subject == "lane"
+
+
+def test_an_episode_rises_to_an_alarm_and_never_falls() -> None:
+    """Entering an alarm zone is told at once at rank 0; from then on all phases are rank 0, also after leaving it."""
+    book = episodes(LEFT, FIRE_LANE)
+    (start,) = book.step(motion(0.0, track(0.0, 0.2)), never)
+    (rise,) = book.step(motion(1.0, track(1.0, 0.7)), never)
+    assert book.step(motion(2.0, track(2.0, 0.2)), never) == []
+    (end,) = book.step(motion(3.0, ended=(1,)), never)
+    assert [start.rank, rise.rank, end.rank] == [Rank.START, Rank.ALARM, Rank.ALARM]
+    assert [start.severity, rise.severity, end.severity] == ["medium", "high", "high"]
+    assert end.body["zones"] == [{"id": "left", "purpose": "footway"}, {"id": "lane", "purpose": "fire-lane"}]
+    assert end.alarm
+
+
+def test_a_small_thing_is_ignored_where_the_zone_says_so() -> None:
+    """A thing lower than the zone's minimum height makes no episode there; a taller one does (control)."""
+    tall = Zone("tall", "general", WHOLE_PICTURE.polygon, minimum_height=0.3)
+    assert episodes(tall).step(motion(0.0, track(0.0, 0.5, h=0.2)), never) == []
+    assert len(episodes(tall).step(motion(0.0, track(0.0, 0.5, h=0.35)), never)) == 1
+
+
+def test_what_comes_to_stay_is_told_as_stationary() -> None:
+    """A track that becomes stationary gives one stationary event in the same episode, and its end says so."""
+    book = episodes()
+    book.step(motion(0.0, track(0.0, 0.5)), never)
+    (parked,) = book.step(motion(1.0, track(1.0, 0.5, state="stationary")), never)
+    assert book.step(motion(2.0, track(2.0, 0.5, state="stationary")), never) == []
+    (end,) = book.step(motion(3.0, ended=(1,)), never)
+    assert (parked.kind, parked.phase) == ("stationary", None)
+    assert parked.episode == end.episode
+    assert end.body["outcome"] == "stationary"
+
+
+def test_an_interrupted_camera_ends_its_episodes() -> None:
+    """When the camera stops, every open episode ends as interrupted, so that no desk waits for ever."""
+    book = episodes()
+    book.step(motion(0.0, track(0.0, 0.2), track(0.0, 0.7, number=2)), never)
+    assert [draft.body["outcome"] for draft in book.interrupt(4.0)] == ["interrupted", "interrupted"]
+    assert book.interrupt(5.0) == []
+
+
+def test_score_is_the_share_of_frames_that_show_it() -> None:
+    """A thing seen in every second frame has half the score of one seen always."""
+    book = episodes()
+    for number in range(10):
+        book.step(motion(number / 10, track(number / 10, 0.5, seen=number % 2 == 0)), never)
+    (end,) = book.step(motion(2.0, ended=(1,)), never)
+    assert end.body["score"] == 0.5
+
+
+@given(st.floats(0, 1, exclude_max=True), st.floats(0, 1, exclude_max=True))
+def test_every_point_is_in_exactly_one_half(x: float, y: float) -> None:
+    """Two zones that share an edge divide the picture: no point is in both or in none."""
+    right = tuple((corner_x + 0.5, corner_y) for corner_x, corner_y in SQUARE)
+    assert inside(x, y, SQUARE) != inside(x, y, right)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=3, max_size=8), st.floats(0, 1), st.floats(0, 1))
+def test_inside_does_not_depend_on_the_first_corner(polygon: list[tuple[float, float]], x: float, y: float) -> None:
+    """Turning the list of corners changes nothing."""
+    assert inside(x, y, polygon) == inside(x, y, polygon[1:] + polygon[:1])
