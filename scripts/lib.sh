@@ -134,6 +134,7 @@ unpack_mosquitto() {
     libraries=$(find "$UNPACKED/root" -type d -name '*-linux-gnu*' -path '*/lib/*' | paste -sd:)
     printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' "$libraries" "$UNPACKED/root/usr/sbin/mosquitto" \
         >"$UNPACKED/bin/mosquitto"
+    rm -rf "$UNPACKED"/{lists,cache,debs}
     chmod +x "$UNPACKED/bin/mosquitto"
     [[ $("$UNPACKED/bin/mosquitto" -h 2>&1) == mosquitto\ version* ]] || { rm "$UNPACKED/bin/mosquitto"; return 1; }
 }
