@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from gateway.errors import CameraUnavailable
@@ -144,7 +145,7 @@ def open_camera(
             int(_number(wanted, "seed", 0, 2**32 - 1, 0)),
             main_size=main_size,
             scene=wanted.options.get("scene", "corner"),
-            truth=wanted.options.get("truth"),
+            truth=Path(wanted.options["truth"]) if "truth" in wanted.options else None,
             pace=pace,
             seconds=seconds or None,
         )

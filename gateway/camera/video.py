@@ -92,6 +92,8 @@ class Video:
         """How many frames a recording has, as far as it says."""
         self.damaged: list[str] = []
         """Names of pictures that could not be read and were left out."""
+        self.source_size = (0, 0)
+        """Width and height of the pictures as they came, in pixels."""
         self._size = (0, 0)
         self._shape = (0, 0)
         self._slots: list[_Slot] = []
@@ -177,11 +179,7 @@ class Video:
         """Run the thread: whatever ends it, `read` tells."""
         fault: Exception
         try:
-            footage = self._open()
-            try:
-                fault = self._play(footage)
-            finally:
-                footage.close()
+            fault = self._play()
         except cv2.error as error:
             fault = CameraError(f"{self._shown}: OpenCV failed: {error}", "Report this with the recording.")
         except OSError as error:
@@ -197,28 +195,32 @@ class Video:
             self._place, self._kind, self._shown, wait=self._wait, wanted_size=self._main_box, fps=self._fps
         )
 
-    def _play(self, footage: Footage) -> Exception:
+    def _play(self) -> Exception:
         """Hand over picture after picture; return why there are no more."""
-        if self._kind == "recording":
-            self.rate = self.rate or footage.rate or self._fps
-            self.frames = footage.frames
-        self.damaged = footage.damaged
-        before = 0  # pictures of the rounds before, where it loops
-        while not self._stop.is_set():
-            if footage.take():
-                moment = self._moment(before + footage.number - 1)
-                if moment is not None:
-                    self._hand_over(footage, *moment)
-            elif self._kind != "recording":
-                return CameraError(f"{self._shown}: the stream ended", "Check the camera; it is opened again.")
-            elif self._loop and footage.number:
-                before += footage.number
-                footage.close()
-                footage = self._open()
-            else:
-                lost = f"; could not be read: {', '.join(self.damaged)}" if self.damaged else ""
-                return CameraEnded(f"{self._shown}: the recording is over, {footage.number} frames{lost}")
-        return CameraEnded(f"{self._shown}: closed")
+        footage = self._open()
+        try:
+            if self._kind == "recording":
+                self.rate = self.rate or footage.rate or self._fps
+                self.frames = footage.frames
+            self.damaged = footage.damaged
+            before = 0  # pictures of the rounds before, where it loops
+            while not self._stop.is_set():
+                if footage.take():
+                    moment = self._moment(before + footage.number - 1)
+                    if moment is not None:
+                        self._hand_over(footage, *moment)
+                elif self._kind != "recording":
+                    return CameraError(f"{self._shown}: the stream ended", "Check the camera; it is opened again.")
+                elif self._loop and footage.number:
+                    before += footage.number
+                    footage.close()
+                    footage = self._open()
+                else:
+                    lost = f"; could not be read: {', '.join(self.damaged)}" if self.damaged else ""
+                    return CameraEnded(f"{self._shown}: the recording is over, {footage.number} frames{lost}")
+            return CameraEnded(f"{self._shown}: closed")
+        finally:
+            footage.close()
 
     def _moment(self, index: int) -> tuple[int, float] | None:
         """Return number and time of picture `index`, when it is due; None when it is not wanted."""
@@ -226,7 +228,8 @@ class Video:
         if self._kind != "recording":
             if now < self._due - 0.25 / self._fps:  # a quarter: the camera's own clock wavers
                 return None
-            self._due = max(self._due + 1.0 / self._fps, now)
+            period = 1.0 / self._fps
+            self._due = (self._due if self._due > now - period else now) + period
             self._number += 1
             return self._number, now
         assert self.rate is not None
@@ -267,8 +270,9 @@ class Video:
     def _make_slots(self, picture: NDArray[np.uint8]) -> None:
         """Decide all sizes by the first picture."""
         height, width = self._shape = (picture.shape[0], picture.shape[1])
-        self._size = fit((width, height), self._box)
-        main_width, main_height = fit((width, height), self._main_box)
+        self.source_size = (width, height)
+        self._size = fit(self.source_size, self._box)
+        main_width, main_height = fit(self.source_size, self._main_box)
         colour = picture.ndim == 3
         for _ in range(3):
             main = np.empty((main_height, main_width, 3), np.uint8) if colour else None
