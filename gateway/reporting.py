@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from gateway.uplink.mqtt import Link
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
-    from gateway.wire.payloads import Camera, ConfigReport
+    from gateway.wire.payloads import BootOffset, Camera, ConfigReport
 
 FACTS_SECONDS = 5.0
 MOTION_SECONDS = 5.0
 """`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
+QUIET = frozenset({"clock-unsynchronised"})
+"""Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
 CAPABILITIES = ("motion", "stationary", "view", "masks", "zones")
 
 
@@ -62,9 +64,12 @@ class Reports:
         self._beat_due = 0.0
         self._health_due = 0.0
         self._told_codes: list[str] = []
+        self._quiet: list[str] = []
         self._cameras: dict[str, tuple[Camera, float]] = {}
         self._offset: float | None = None
-        self._gap: dict[str, Any] | None = None
+        self._remembered = False
+        self._boots: list[BootOffset] = []
+        self._gap: dict[str, Any] = {}
         self.synced = False
         """Whether the wall clock is synchronised."""
 
@@ -102,6 +107,7 @@ class Reports:
         """Say what is due; `codes` are the faults that are open. `now` on the monotonic clock."""
         if now >= self._facts_due:
             self._read_facts(now)
+        self._store_news()
         for eye in self._eyes:
             self._camera(eye, now)
         if now >= self._beat_due:
@@ -121,11 +127,14 @@ class Reports:
             for code, (message, hint) in eye.faults.items():
                 current[eye.name, code] = Fault(message, hint)
         store = self._spool.status()
-        if store.get("problem"):
-            current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint", "")))
+        if store.get("error"):
+            current["gateway", "store"] = Fault(str(store["error"]), str(store.get("hint") or ""))
         open_codes = [code.partition("/")[2] for code in self._told_codes if code.startswith("gateway/")]
-        for problem in problems(self._facts, self._loaded.settings.store.free_mb, open_codes):
-            current["gateway", problem.code] = Fault(problem.message, problem.hint)
+        found = problems(self._facts, self._loaded.settings.store.free_mb, open_codes)
+        self._quiet = [f"gateway/{problem.code}" for problem in found if problem.code in QUIET]
+        for problem in found:
+            if problem.code not in QUIET:
+                current["gateway", problem.code] = Fault(problem.message, problem.hint)
         return current
 
     def status(self, codes: list[str], dropped: Mapping[str, int]) -> dict[str, Any]:
@@ -141,13 +150,8 @@ class Reports:
                 "errors": self._loaded.errors,
             },
             "dropped": dict(dropped),
-            "health": self._health() | {"problems": codes},
+            "health": self._health() | {"problems": sorted({*codes, *self._quiet})},
         }
-
-    def farewell(self, reason: str) -> bytes:
-        """Return the last status: an ordered end, and why."""
-        session = str(self._link.status().get("session", ""))
-        return plain(dict(heartbeat.status("stopped", session, wall=time.time(), reason=reason)))
 
     def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
         self._link.say(topic, plain(payload))
@@ -155,14 +159,28 @@ class Reports:
     def _read_facts(self, now: float) -> None:
         self._facts_due = now + FACTS_SECONDS
         self._facts = health.read(store=self._loaded.settings.store.dir)
-        synced = bool(self._facts.clock_synced)
-        offset = time.time() - time.monotonic() if synced else None
-        if synced != self.synced or self._offset is None or (offset is not None and abs(offset - self._offset) > 1.0):
-            self.synced, self._offset = synced, offset if offset is not None else self._offset
-            boot = heartbeat.boot_offset(self._boot, wall=time.time(), mono=time.monotonic(), synced=synced)
-            self._say("up/clock", heartbeat.clock([boot]))
-            if offset is None:
-                self._offset = 0.0  # said once that it is not known; said again when it is
+        self.synced = bool(self._facts.clock_synced)
+        offset = time.time() - time.monotonic() if self.synced else None
+        known = self._offset
+        if offset is None or (known is not None and abs(offset - known) < 1.0):
+            if not self._remembered:
+                self._spool.remember(self._boot, None)
+        else:
+            self._offset = offset
+            self._spool.remember(self._boot, round(offset, 3), round(time.time(), 3))
+        self._remembered = True
+
+    def _store_news(self) -> None:
+        """Publish boots and gaps when the store knows other ones than were said."""
+        store = self._spool.status()
+        boots = store.get("boots")
+        if boots and boots != self._boots:
+            self._boots = boots
+            self._say("up/clock", heartbeat.clock(boots))
+        gap = {"v": 1, "epoch": store["epoch"], "lanes": store.get("gaps", {})}
+        if store["epoch"] and gap != self._gap:
+            self._gap = gap
+            self._say("up/gap", gap)
 
     def _beat(self) -> None:
         self._beats += 1
@@ -170,7 +188,7 @@ class Reports:
         link = self._link.status()
         beat = heartbeat.heartbeat(
             number=self._beats,
-            session=str(link.get("session", "")),
+            session=str(link.get("session") or ""),
             wall=time.time(),
             boot=self._boot,
             mono=time.monotonic(),
@@ -193,7 +211,7 @@ class Reports:
             heartbeat.health(
                 wall=time.time(),
                 facts=self._facts,
-                problems=self._told_codes,
+                problems=[*self._told_codes, *self._quiet],
                 outbox=self._spool.status(),
                 link=self._link.status(),
                 cameras={eye.name: eye.facts() for eye in self._eyes},

@@ -1,0 +1,286 @@
+"""The daemon: supervises the eyes, numbers what they say, hands it to store and link, reports how the device is.
+
+Main thread only: signals, service manager, timers, eyes, the control socket; nothing here waits longer than a second,
+and no card and no network is touched (threads `spool` and `deliver` do that). Not here: what is reported
+(reporting.py), faults (faults.py), how an eye is kept alive (eyes.py). Imports neither numpy nor cv2.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import queue
+import selectors
+import signal
+import socket
+import threading
+import time
+from collections import deque
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gateway.configuration import keep_as_last_good
+from gateway.control import SOCKET_NAME, ControlServer
+from gateway.device.identity import boot_id, gateway_id
+from gateway.device.notify import ServiceManager
+from gateway.errors import SettingsError, StoreError
+from gateway.eyes import Eye
+from gateway.faults import Faults
+from gateway.reporting import Reports
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.mqtt import Broker, Link, parse_broker_url
+from gateway.uplink.spool import Spool
+from gateway.wire.draft import Draft, Rank, lane_of
+from gateway.wire.message import Address, Moment, make_message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.configuration import Loaded
+    from gateway.settings import BrokerSettings
+
+log = logging.getLogger(__name__)
+
+ROUND_SECONDS = 0.25
+"""The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
+HELD_DRAFTS = 512
+"""Most drafts that wait for a number while the card stalls; the least dear drops first."""
+LINK_STOP_SECONDS = 1.2
+SPOOL_STOP_SECONDS = 1.2
+
+
+class Daemon:
+    """The process behind `gateway run`."""
+
+    def __init__(self, loaded: Loaded) -> None:
+        """Prepare everything that needs no card, no network and no camera.
+
+        Raises:
+            SettingsError: this device has no name.
+            StoreError: the folder of the store cannot be made.
+        """
+        settings = loaded.settings
+        self._loaded = loaded
+        self._settings = settings
+        self._started = time.monotonic()
+        self._address = Address(settings.area, gateway_id(settings.id))
+        self._boot = boot_id()
+        self._service = ServiceManager()
+        self._selector = selectors.DefaultSelector()
+        self._wake_up, self._woken = socket.socketpair()
+        self._wake_up.settimeout(0.0)
+        self._woken.settimeout(0.0)
+        self._reason = ""
+        """Why the daemon stops; empty while it does not."""
+        self._fatal = False
+        try:
+            settings.store.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"{settings.store.dir}: the store's folder cannot be made: {error.strerror}",
+                "choose another folder (store.dir), or run as a user who may write there",
+            ) from None
+        self._eyes = [Eye(camera.model_dump(mode="json")) for camera in settings.cameras]
+        self._watched: dict[str, int] = {}
+        self._held: deque[Draft] = deque()
+        self._commands: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
+        self.dropped = dict.fromkeys((rank.name.lower() for rank in Rank), 0)
+        self._spool = Spool(
+            settings.store.dir / "outbox.db",
+            cap_bytes=settings.store.cap_mb * 1_000_000,
+            min_free=settings.store.free_mb * 1_000_000,
+        )
+        broker = settings.broker
+        self._link = Link(
+            broker_of(broker),
+            self._address.root,
+            self._address.gateway,
+            self._spool,
+            lambda topic, payload, retained: self._commands.put((topic, payload, retained)),
+            backoff=Backoff(spread=broker.first_connect_spread_s, cap=broker.reconnect_spread_s),
+        )
+        self._faults = Faults()
+        self._reports = Reports(loaded, self._address, self._boot, self._link, self._spool, self._eyes)
+        self._control: ControlServer | None = None
+
+    def run(self) -> int:
+        """Work until a signal or a failure ends it; return the exit code."""
+        threading.excepthook = self._thread_died
+        self._listen_to_signals()
+        self._selector.register(self._woken, selectors.EVENT_READ, self._drain_wake_up)
+        self._open_control()
+        for eye in self._eyes:  # first: they take longest
+            eye.start()
+        self._spool.start()
+        self._link.start()
+        self._reports.begin()
+        with contextlib.suppress(OSError):
+            keep_as_last_good(self._settings)
+        self._service.ready("watching")
+        try:
+            while not self._reason:
+                self._turn(time.monotonic() + ROUND_SECONDS)
+        finally:
+            self._shut_down()
+        return 1 if self._fatal else 0
+
+    def _turn(self, until: float) -> None:
+        """One round of the main loop, ending at `until` on the monotonic clock or when something happened."""
+        self._watch_sockets()
+        for key, _ in self._selector.select(max(0.0, until - time.monotonic())):
+            key.data()
+        now = time.monotonic()
+        for eye in self._eyes:
+            for draft in eye.tick(now):
+                self._accept(draft)
+        self._number_held()
+        self._take_commands()
+        for draft in self._faults.update(self._reports.faults(), now):
+            self._accept(draft)
+        self._reports.tick(now, self._faults.codes)
+        self._service.feed()
+
+    def _accept(self, draft: Draft) -> None:
+        """Take a draft: number it now, or hold it until numbers can be had."""
+        self._held.append(draft)
+        self._number_held()
+        if len(self._held) > HELD_DRAFTS:
+            worst = max(self._held, key=lambda held: held.rank)
+            self._held.remove(worst)
+            self.dropped[worst.rank.name.lower()] += 1
+
+    def _number_held(self) -> None:
+        while self._held:
+            draft = self._held[0]
+            seq = self._spool.next_number(lane_of(draft.rank))
+            if seq is None:
+                return
+            self._held.popleft()
+            now = Moment(time.time(), self._reports.synced, time.monotonic(), self._boot)
+            compress = self._settings.delivery.compression == "deflate"
+            message = make_message(draft, self._address, self._spool.epoch, seq, now, compress=compress)
+            self._spool.offer(message)
+            self._link.offer(message)
+
+    def _take_commands(self) -> None:
+        while not self._commands.empty():
+            topic, _, _ = self._commands.get()
+            log.warning("%s: this gateway takes no commands yet", topic)
+
+    def _watch_sockets(self) -> None:
+        """Keep the selector in step with the sockets of eyes that were started or are gone."""
+        for eye in self._eyes:
+            now = eye.socket.fileno() if eye.socket is not None else -1
+            before = self._watched.get(eye.name, -1)
+            if now == before:
+                continue
+            if before >= 0:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(before)
+            if now >= 0:
+                self._selector.register(now, selectors.EVENT_READ, self._listener(eye))
+            self._watched[eye.name] = now
+
+    def _listener(self, eye: Eye) -> Callable[[], None]:
+        def listen() -> None:
+            for draft in eye.hear():
+                self._accept(draft)
+            if eye.socket is None:
+                self._watch_sockets()
+
+        return listen
+
+    def _open_control(self) -> None:
+        folder = self._settings.runtime_dir
+        try:
+            folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            self._control = ControlServer(folder / SOCKET_NAME, self._selector, self._answer)
+        except OSError as error:
+            log.warning("%s: no control socket: %s; `gateway selftest` cannot ask this daemon", folder, error.strerror)
+
+    def _answer(self, request: dict[str, Any], respond: Callable[..., None]) -> None:
+        match request.get("ask"):
+            case "status":
+                respond(**self._reports.status(self._faults.codes, self.dropped))
+            case "confirm-view":
+                asked = [eye for eye in self._eyes if eye.name == request.get("camera")]
+                names = [eye.name for eye in asked if eye.say(note="confirm-view")]
+                respond(confirmed=names)
+            case other:
+                respond(error=f"this daemon does not know the question {other!r}")
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._signalled)
+        signal.set_wakeup_fd(self._wake_up.fileno(), warn_on_full_buffer=False)
+
+    def _signalled(self, number: int, _frame: object) -> None:
+        self._reason = signal.Signals(number).name
+
+    def _drain_wake_up(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            self._woken.recv(4096)
+
+    def _thread_died(self, args: threading.ExceptHookArgs) -> None:
+        """A thread that dies takes the process down: half a daemon looks alive and is not."""
+        name = args.thread.name if args.thread else "?"
+        log.critical("thread %s died", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))  # type: ignore[arg-type]
+        self._fatal = True
+        self._reason = self._reason or f"thread {name} died: {args.exc_value}"
+        with contextlib.suppress(OSError):
+            self._wake_up.send(b"!")
+
+    def _shut_down(self) -> None:
+        """End in order, in less than five seconds: eyes, link (says "stopped"), store."""
+        log.info("stopping: %s", self._reason or "an error")
+        self._service.stopping()
+        for eye in self._eyes:
+            eye.stop()
+        deadline = time.monotonic() + 2.0
+        while time.monotonic() < deadline and not all(eye.gone for eye in self._eyes):
+            self._watch_sockets()
+            for key, _ in self._selector.select(0.05):
+                key.data()
+        for eye in self._eyes:
+            for draft in eye.kill():
+                self._accept(draft)
+        self._number_held()
+        self._link.stop(LINK_STOP_SECONDS, self._reason)
+        if not self._spool.stop(SPOOL_STOP_SECONDS):
+            log.error("the store did not take everything in time: what was not written is lost with this process")
+        if self._control is not None:
+            self._control.close()
+        self._service.close()
+        logging.shutdown()
+        if self._fatal:
+            os._exit(1)  # a thread that hangs must not hold up the restart
+
+
+def broker_of(settings: BrokerSettings) -> Broker:
+    """Return the broker of these settings, with the password from its file.
+
+    Raises:
+        SettingsError: the password's file cannot be read.
+    """
+    password = None
+    if settings.password_file is not None:
+        try:
+            lines = settings.password_file.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SettingsError(
+                f"broker.password_file: {settings.password_file} cannot be read: {error}",
+                "put the password on its first line, readable by the user camera-gateway only (mode 0600)",
+            ) from None
+        password = lines[0].strip() if lines else ""
+    return replace(
+        parse_broker_url(settings.url),
+        protocol=settings.protocol,
+        username=settings.username or None,
+        password=password,
+        ca=settings.ca_file,
+        cert=settings.cert_file,
+        key=settings.key_file,
+        keepalive=settings.keepalive_s,
+        inflight=settings.inflight,
+    )
