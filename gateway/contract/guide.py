@@ -1,0 +1,120 @@
+"""The prose of config/contract/README.md: what the centre's developer needs beside the schemas.
+
+Not here: what is true of each topic (documents.py passes it in). Pure; runs when the contract is written.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+TEXT = """# What a camera gateway tells the centre
+
+Written by `scripts/contract` from the types in `gateway/wire/payloads.py`; a test says that it is current.
+
+| file | what |
+|---|---|
+| `asyncapi.json` | AsyncAPI 3.0: every topic with its quality of service, retention and payload |
+| `schemas/*.json` | JSON Schema (draft 2020-12) of each payload; of a picture, of its label |
+| `dictionary.bin` | the preset dictionary with which events are deflated; it never changes within `citycam/v1` |
+
+Unknown fields are to be ignored: they may be added within version 1. Fields never change their meaning within it.
+
+## Topics
+
+All of them stand below `citycam/v1/{area}/{gateway}/`. Subscribe to `citycam/v1/+/+/up/#` with a persistent session.
+
+| topic | QoS | retained | schema | |
+|---|---|---|---|---|
+%s
+
+## Is a gateway there?
+
+`up/status` is `online`, `stopped` (in an orderly way) or `offline` (the broker says so when the link breaks). An
+`offline` whose `session` is not that of the last `online` came late: ignore it. A heartbeat comes every 30 s, a tenth
+earlier or later; it goes out with QoS 0, so one that is missing says little, and four say that the link is gone.
+
+## Inflate
+
+An event is JSON when its first byte is `{`. When it is 0x78 it is a zlib stream (RFC 1950) with a preset dictionary:
+inflate it with `dictionary.bin`. In C `inflateSetDictionary`, in Java `Inflater.setDictionary`, in Go
+`zlib.NewReaderDict`, in Node.js `inflateSync(payload, { dictionary })`. Inflate to at most 1 MiB.
+Everything else is plain JSON, and pictures are plain JPEG. A picture's numbers stand as JSON in its first comment
+segment (bytes 0xFF 0xFE behind the start marker, two bytes of length, text), which every viewer skips.
+
+## Order, repeat, gap
+
+Each event and each picture has a number (`sequence`, in a picture `seq`) that is unique and rises by one within
+(gateway, `epoch`, `lane`). Within a lane messages are sent in the order of their numbers; the lanes `alarm`, `event`
+and `media` overtake one another. An epoch is born with the gateway's store and begins at 1: a new one means that the
+store was lost or replaced, and its numbers say nothing of the old one's.
+
+- Repeat: a number that was seen. It happens, as delivery is at least once. The `id` is repeated with it.
+- Gap: a number was skipped. Look into the retained `up/gap`: ranges that stand there will never come (`void`: never
+  used, `evicted`: the store was full, `expired`: too old). What does not stand there is still on its way.
+- Silence without a gap, with `up/status` `online`: nothing happened at that corner.
+
+All phases of an episode carry the same `correlationid`, which also names its picture's topic; an `end` says everything
+that the phases before it said, so a `start` that was lost does no harm. Use `data.mono` with `data.boot` for order and
+durations within a gateway. `time` is right when `data.synced` is true; otherwise it can be corrected once `up/clock`
+holds an offset for that boot: time = offset + mono.
+
+## All of it in thirty lines
+
+```python
+%s```
+
+## An event
+
+The end of a car's episode, inflated:
+
+```json
+%s
+```
+"""
+
+EXAMPLE = '''import json, pathlib, zlib
+
+DICTIONARY = pathlib.Path("dictionary.bin").read_bytes()
+newest, missing = {}, {}  # by gateway, epoch and lane
+
+
+def receive(topic, payload):
+    """Return what a message says, or None when it was seen before."""
+    gateway, channel = topic.split("/")[3], topic.split("/")[5]
+    if payload[:2] == b"\\xff\\xd8":
+        payload = payload[6 : 4 + int.from_bytes(payload[4:6], "big")]  # the label; keep the picture as it came
+    elif payload[:1] == b"\\x78":
+        payload = zlib.decompressobj(zdict=DICTIONARY).decompress(payload, 1 << 20)
+    said = json.loads(payload)
+    if channel == "gap":
+        for name, causes in said["lanes"].items():
+            for first, last in (each for ranges in causes.values() for each in ranges):
+                missing.setdefault((gateway, said["epoch"], name), set()).difference_update(range(first, last + 1))
+    if channel not in ("event", "media"):
+        return said
+    lane, number = (gateway, said["epoch"], said["lane"]), int(said.get("sequence") or said["seq"])
+    gaps, last = missing.setdefault(lane, set()), newest.get(lane, 0)
+    if number <= last and number not in gaps:
+        return None
+    gaps.update(range(last + 1, number))
+    gaps.discard(number)
+    newest[lane] = max(last, number)
+    return said
+'''
+
+
+def guide(topics: Iterable[tuple[str, int, bool, str, str]], event: str) -> str:
+    """Return the guide as Markdown.
+
+    Args:
+        topics: address below the root, QoS, retained, schema's name, summary.
+        event: an event as indented JSON.
+    """
+    rows = [
+        f"| `{address}` | {qos} | {'yes' if retain else 'no'} | [{schema}](schemas/{schema}.json) | {summary} |"
+        for address, qos, retain, schema, summary in topics
+    ]
+    return TEXT % ("\n".join(rows), EXAMPLE, event)
