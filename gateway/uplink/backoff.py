@@ -1,0 +1,49 @@
+"""How long to wait before the next connection, so that ten thousand gateways do not come back in one second.
+
+Jitter over the whole delay (M. Brooker, "Exponential backoff and jitter", 2015). A whole city loses its broker in the
+same instant, so already the first delay after a loss is spread over the cap; those that find the broker still away wait
+at least a quarter of it, so that the end of a long outage is no rush either. Pure apart from the random numbers it is
+given; the link (link.py) does the waiting.
+"""
+
+from __future__ import annotations
+
+import random
+
+
+class Backoff:
+    """The delays of one gateway."""
+
+    def __init__(self, spread: float = 60.0, cap: float = 120.0, rng: random.Random | None = None) -> None:
+        """Take times in seconds.
+
+        Args:
+            spread: the first connection of a run comes within this time; 0 for demo and self-test, which connect at
+                once and come back after seconds.
+            cap: no delay is longer.
+            rng: where the jitter comes from; a seeded one makes a simulation repeatable.
+        """
+        self.spread = spread
+        self.cap = cap
+        self._rng = rng or random.Random()
+        self._failures = 0
+
+    def first(self) -> float:
+        """Return the delay before the first connection of this run."""
+        return self._rng.uniform(0, self.spread)
+
+    def next(self) -> float:
+        """Return the delay after a connection was lost or an attempt failed."""
+        failures, self._failures = self._failures, self._failures + 1
+        if self.spread == 0:
+            # 2**20 s is longer than any cap: the exponent stays small however long the outage is.
+            return self._rng.uniform(0, min(self.cap, 2.0 ** min(failures, 20)))
+        return self._rng.uniform(self.cap / 4 if failures else 0, self.cap)
+
+    def long(self) -> float:
+        """Return the delay after another device took our client id: the two must not chase each other."""
+        return self._rng.uniform(2.5 * self.cap, 7.5 * self.cap)
+
+    def reset(self) -> None:
+        """Note that a connection lasted: the next loss is a new outage."""
+        self._failures = 0

@@ -1,0 +1,139 @@
+"""Why the broker cannot be reached or refuses: told apart, each with what to do next.
+
+Reason codes are MQTT 5's (section 2.4); paho gives 3.1.1's few in the same words. Pure.
+"""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from dataclasses import dataclass
+from typing import Literal
+
+ACCEPTED = 0x00
+NO_SUBSCRIBER = 0x10
+NOT_AUTHORISED = 0x87
+TAKEN_OVER = 0x8E
+PACKET_TOO_LARGE = 0x95
+
+REFUSED_FOR_GOOD = {
+    0x90: "the broker does not allow this topic",
+    PACKET_TOO_LARGE: "larger than the broker takes",
+    0x99: "the broker does not take this payload",
+}
+
+Verdict = Literal["accepted", "unheard", "forbidden", "refused", "later"]
+
+
+def verdict(code: int) -> Verdict:
+    """Return what an acknowledgement's reason code means for the message."""
+    if code == NO_SUBSCRIBER:
+        return "unheard"
+    if code < 0x80:
+        return "accepted"
+    if code == NOT_AUTHORISED:
+        return "forbidden"
+    return "refused" if code in REFUSED_FOR_GOOD else "later"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why there is no connection."""
+
+    code: str
+    """Stable, for rules and tests."""
+    text: str
+    hint: str
+
+
+_CONNECT = {
+    0x81: ("protocol", "the broker could not read our connect packet", "is the port that of an MQTT broker?"),
+    0x84: ("protocol", "the broker does not speak this version of MQTT", 'set the broker\'s protocol to "3.1.1"'),
+    0x85: ("client-id", "the broker does not accept our client id", "it must be the certificate's common name"),
+    0x86: ("credentials", "bad user name or password", "check user name and password with the broker's administrator"),
+    0x87: ("forbidden", "not authorised", "check this gateway's user name, password and rights at the broker"),
+    0x88: ("unavailable", "the broker says that it is unavailable", "nothing to do here: it is tried again"),
+    0x89: ("busy", "the broker says that it is busy", "nothing to do here: it is tried again"),
+    0x8A: ("banned", "the broker has banned this gateway", "ask the broker's administrator"),
+    0x8B: ("shutting-down", "the broker is shutting down", "nothing to do here: it is tried again"),
+    0x8D: ("keepalive", "the broker did not hear from us in time", "the link is slow or lossy"),
+    TAKEN_OVER: (
+        "taken-over",
+        "another device connected with our client id",
+        "look for a second device with a copy of this card; each needs its own identity",
+    ),
+    0x93: ("window", "we sent more than the broker had asked for", "report this: it is a fault of the gateway"),
+    PACKET_TOO_LARGE: ("too-large", "the broker found a packet too large", "raise its largest packet to 64 KiB"),
+    0x97: ("quota", "a quota at the broker is used up", "ask the broker's administrator"),
+    0x9C: ("moved", "the broker says: use another server", "correct the broker's address"),
+    0x9D: ("moved", "the broker has moved", "correct the broker's address"),
+    0x9F: ("rate", "the broker limits the rate of connections", "nothing to do here: it is tried again"),
+}
+
+_CERTIFICATE = {
+    9: ("clock-or-cert", "the broker's certificate is not yet valid", "is this device's clock right?"),
+    10: (
+        "cert-expired",
+        "the broker's certificate has expired",
+        "renew it at the broker; is this device's clock right?",
+    ),
+    62: ("cert-name", "the broker's certificate is for another name", "write the host as it stands in the certificate"),
+    64: (
+        "cert-name",
+        "the broker's certificate is for another address",
+        "write the host as it stands in the certificate",
+    ),
+}
+
+
+def of_code(code: int, name: str) -> Reason:
+    """Return the reason behind a CONNACK or DISCONNECT code."""
+    if code in _CONNECT:
+        return Reason(*_CONNECT[code])
+    return Reason("lost", f"the connection was lost ({name})", "nothing to do here: it is tried again")
+
+
+def of_error(error: Exception, host: str, port: int) -> Reason:
+    """Return the reason behind an error while connecting."""
+    where = f"{host}:{port}"
+    if isinstance(error, ssl.SSLError):
+        return _of_tls_error(error, where)
+    if isinstance(error, (socket.gaierror, UnicodeError)):
+        return Reason("dns", f"the name {host} cannot be resolved", "check the broker's name, and the network's DNS")
+    if isinstance(error, ConnectionRefusedError):
+        return Reason("refused", f"nothing listens on {where}", "check that the broker runs, its port and the firewall")
+    if isinstance(error, TimeoutError):
+        return Reason("timeout", f"{where} did not answer in time", "check the network and the firewall")
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return Reason("network", f"{where}: {text}", "check the cable, the modem and the address")
+
+
+def _of_tls_error(error: ssl.SSLError, where: str) -> Reason:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        known = _CERTIFICATE.get(error.verify_code)
+        if known:
+            return Reason(*known)
+        return Reason(
+            "cert-untrusted",
+            f"the broker's certificate is not trusted: {error.verify_message}",
+            "give the certificate of the broker's authority as `ca`",
+        )
+    return of_alert(str(error)) or Reason("tls", f"TLS with {where} failed: {error}", "is that the port for TLS?")
+
+
+def of_alert(text: str) -> Reason | None:
+    """Return the reason behind a TLS alert that the broker sent, found in the text of an error; None: there is none."""
+    upper = text.upper().replace(" ", "_")
+    if "ALERT" not in upper:
+        return None
+    if "EXPIRED" in upper:
+        return Reason(
+            "our-cert-expired", "the broker says that our certificate has expired", "renew this gateway's certificate"
+        )
+    if "CERTIFICATE_REQUIRED" in upper or "HANDSHAKE_FAILURE" in upper:
+        return Reason("our-cert-missing", "the broker wants a client certificate", "set `cert` and `key`")
+    if "UNKNOWN_CA" in upper or "CERTIFICATE" in upper:
+        return Reason(
+            "our-cert-refused", "the broker does not accept our certificate", "have it issued by the broker's authority"
+        )
+    return None

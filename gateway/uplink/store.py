@@ -1,0 +1,198 @@
+"""The store's file: how it is opened, checked, bounded and set aside. The outbox (outbox.py) owns what is in it.
+
+One connection, WAL with synchronous=FULL, exclusive locking: no second opener, no shared memory file, and a commit is
+on the card when it returns. Python's default (a rollback journal) loses commits in about 2 power cuts of 100, WAL with
+synchronous=NORMAL in most. Runs on the thread that owns the store; opening may wait for the card.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PAGE = 4096
+VERSION = 1
+JOURNAL_PAGES = 256
+"""The journal is written back into the store at this length."""
+CHECK_SECONDS = 3.0
+"""A large store is not checked to its end at start: what is damaged deeper shows when it is read."""
+MEMORY = ":memory:"
+
+SCHEMA = """
+CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE lane (lane INTEGER PRIMARY KEY, reserved INTEGER NOT NULL, guard INTEGER NOT NULL);
+CREATE TABLE message (
+    key INTEGER PRIMARY KEY,     -- lane in the high bits, number in the low 48: the order of sending
+    worth INTEGER NOT NULL, size INTEGER NOT NULL, age INTEGER NOT NULL, rank INTEGER NOT NULL, alarm INTEGER NOT NULL,
+    wall REAL NOT NULL, id TEXT NOT NULL, topic TEXT NOT NULL, episode TEXT NOT NULL, phase TEXT NOT NULL,
+    origin TEXT,                 -- epoch/lane/number of a message saved from an older store
+    note TEXT,                   -- why it is dead
+    crc INTEGER NOT NULL, payload BLOB NOT NULL);
+CREATE INDEX value ON message (worth, key, size);
+CREATE UNIQUE INDEX origin ON message (origin) WHERE origin IS NOT NULL;
+CREATE TABLE gap (
+    lane INTEGER, why TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (lane, why, first)) WITHOUT ROWID;
+CREATE TABLE boot (boot TEXT PRIMARY KEY, place INTEGER NOT NULL, offset REAL, since REAL) WITHOUT ROWID;
+"""
+
+_FULL, _READ_ONLY, _CANNOT_OPEN = 13, 8, 14
+_DAMAGED = {11, 26}  # SQLITE_CORRUPT, SQLITE_NOTADB
+_BUSY = {5, 6}
+
+
+class Damaged(StoreError):
+    """The file is no store that can be used: set it aside."""
+
+
+def code_of(error: sqlite3.Error) -> int:
+    """Return SQLite's primary result code, or 0 where Python raised the error itself."""
+    return int(getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+
+
+def is_full(error: sqlite3.Error) -> bool:
+    """Whether the store, or the card beneath it, has no room left."""
+    return code_of(error) == _FULL
+
+
+def explain(error: sqlite3.Error, path: str) -> StoreError:
+    """Return the failure in words for the technician."""
+    code = code_of(error)
+    name = getattr(error, "sqlite_errorname", "") or type(error).__name__
+    if code in _DAMAGED:
+        return Damaged(f"{path} is damaged: {error} ({name})", "nothing to do: it is set aside and a fresh one is made")
+    if code in _BUSY:
+        return StoreError(f"{path} is in use by another process", "stop the other gateway that runs on this folder")
+    if code == _FULL:
+        return StoreError(f"no room for {path}: {error}", "free space on the card, or raise the store's cap")
+    if code == _READ_ONLY:
+        return StoreError(f"{path} cannot be written: {error}", "the card is mounted read-only: it may be worn out")
+    if code == _CANNOT_OPEN:
+        return StoreError(
+            f"{path} cannot be opened: {error}", "check that the folder exists and belongs to the service"
+        )
+    return StoreError(f"{path}: {error} ({name})", "check the card: it may be worn out or loose")
+
+
+def journal_of(path: Path) -> Path:
+    """Return the path of a store's journal."""
+    return path.with_name(path.name + "-wal")
+
+
+def aside_of(path: Path, why: str) -> Path:
+    """Return where a store goes that cannot be used; `why` is damaged or newer."""
+    return path.with_name(f"{path.name}.{why}")
+
+
+def size_of(path: Path) -> int:
+    """Return the bytes of a store and its journal, 0 when there is none."""
+    total = 0
+    for file in (path, journal_of(path)):
+        with contextlib.suppress(FileNotFoundError):
+            total += file.stat().st_size
+    return total
+
+
+def page_limit(path: str, cap_bytes: int) -> int:
+    """Return how many pages the store may have, its journal and what was set aside counted in the cap.
+
+    An eighth of the cap stays free for the journal, and for a fresh store beside a full one that was set aside.
+    """
+    spare = cap_bytes // 8
+    aside = 0
+    if path != MEMORY:
+        aside = sum(size_of(aside_of(Path(path), why)) for why in ("damaged", "newer"))
+    room = min(cap_bytes - spare, cap_bytes - aside - spare // 2)
+    return max(room, spare // 2) // PAGE
+
+
+def set_aside(path: Path, why: str) -> Path:
+    """Move a store and its journal out of the way, over the one that was set aside before; return where to.
+
+    The store goes first: a journal without a store is recognised at the next start, a store without its journal would
+    look whole.
+    """
+    target = aside_of(path, why)
+    for old in (target, journal_of(target)):
+        old.unlink(missing_ok=True)
+    if path.exists():
+        path.rename(target)
+    if journal_of(path).exists():
+        journal_of(path).rename(journal_of(target))
+    _sync_folder(path.parent)
+    return target
+
+
+def connect(path: str, open_file: Callable[..., Any] = sqlite3.connect) -> sqlite3.Connection:
+    """Open the file as it has to be opened; the caller owns the connection, on this thread.
+
+    Raises:
+        Damaged: it is no SQLite file, is damaged, or misses its journal.
+        StoreError: it cannot be opened or written now.
+    """
+    try:
+        db: sqlite3.Connection = open_file(path, isolation_level=None, timeout=0.5)
+    except sqlite3.Error as error:
+        raise explain(error, path) from error
+    try:
+        for pragma in (
+            f"page_size={PAGE}",
+            "locking_mode=EXCLUSIVE",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            f"wal_autocheckpoint={JOURNAL_PAGES}",
+            f"journal_size_limit={JOURNAL_PAGES * PAGE}",
+            "cache_size=-1024",
+            "temp_store=MEMORY",
+        ):
+            db.execute(f"PRAGMA {pragma}").fetchall()
+        db.execute("BEGIN IMMEDIATE")  # takes the exclusive lock, and fails here rather than at the first alarm
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        db.close()
+        raise explain(error, path) from error
+    return db
+
+
+def check(db: sqlite3.Connection, path: str) -> None:
+    """Look for damage, for CHECK_SECONDS at most.
+
+    Raises:
+        Damaged: there is some.
+    """
+    until = time.monotonic() + CHECK_SECONDS
+    db.set_progress_handler(lambda: int(time.monotonic() > until), 10_000)
+    try:
+        found = db.execute("PRAGMA quick_check(1)").fetchall()
+    except sqlite3.OperationalError as error:
+        if "interrupt" not in str(error):
+            raise
+        return
+    finally:
+        db.set_progress_handler(None, 0)
+    if found != [("ok",)]:
+        raise Damaged(f"{path} is damaged: {found[0][0]}", "nothing to do: it is set aside and a fresh one is made")
+
+
+def free_bytes(path: str) -> int | None:
+    """Return what the file system has left for us, or None for a store in memory."""
+    if path == MEMORY:
+        return None
+    found = os.statvfs(Path(path).parent)
+    return found.f_bavail * found.f_frsize
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
