@@ -230,7 +230,8 @@ class Eye:
 
 def main(fd: int) -> int:
     """Run the eye on the socket that the daemon passed as descriptor `fd`."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the daemon's: it stops us in order
+    for number in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which stops us in order over the socket
+        signal.signal(number, signal.SIG_IGN)
     sock = socket.socket(fileno=fd)
     config = json.loads(sock.recv(PACKET_BYTES))
     threading.current_thread().name = "watch"
