@@ -29,7 +29,8 @@ from gateway.eyes import Eye
 from gateway.faults import Faults
 from gateway.reporting import Reports
 from gateway.uplink.backoff import Backoff
-from gateway.uplink.mqtt import Broker, Link, parse_broker_url
+from gateway.uplink.broker import Broker, parse_broker_url
+from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import Draft, Rank, lane_of
 from gateway.wire.message import Address, Moment, make_message

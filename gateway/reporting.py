@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.configuration import Loaded
     from gateway.eyes import Eye
-    from gateway.uplink.mqtt import Link
+    from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
     from gateway.wire.payloads import BootOffset, Camera, ConfigReport

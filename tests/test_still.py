@@ -148,7 +148,7 @@ def test_a_picture_is_sent_once_and_again_only_when_better() -> None:
 
 @pytest.mark.parametrize("limit", [4 * 1024, 20 * 1024, 59 * 1024])
 def test_no_still_is_longer_than_its_limit(limit: int) -> None:
-    """Noise that does not compress is made coarser, then smaller, until it fits; at full quality it does not (control)."""
+    """Noise is made coarser, then smaller, until it fits; at full quality it does not (control)."""
     noise = np.random.default_rng(2).integers(0, 255, (480, 640, 3), np.uint8)
     jpeg, _ = encode(noise, limit)
     assert len(jpeg) <= limit
