@@ -1,0 +1,259 @@
+"""The demo: the whole gateway on one computer, and a judge beside it.
+
+An embedded broker, the production daemon with its eye on the simulated corner, and a real subscriber that knows only
+what arrives. The scene's truth goes past the gateway through a file, and the two are compared. Runs on the main thread.
+Not here: the pieces (broker.py, process.py, centre.py, score.py, screen.py).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import secrets
+import signal
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.camera.opening import parse
+from gateway.demo.broker import EmbeddedBroker
+from gateway.demo.centre import Centre
+from gateway.demo.follow import Rates, TruthFile
+from gateway.demo.process import AREA, CAMERA, TRUTH, Gateway, configuration, street_source
+from gateway.demo.score import Score, Truth, score, shown
+from gateway.demo.screen import Row, View, open_screen
+from gateway.demo.summary import Summary
+from gateway.errors import CameraError, GatewayError, LinkError
+from gateway.uplink.broker import parse_broker_url
+from gateway.uplink.subscriber import Subscriber
+from gateway.wire.message import Address
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from gateway.demo.screen import Screen
+
+TURN_SECONDS = 0.25
+ASK_SECONDS = 1.0
+CONNECT_SECONDS = 10.0
+START_SECONDS = 30.0
+"""Most time from the daemon's start to the first frame."""
+FAREWELL_SECONDS = 3.0
+"""After the daemon's end, most time until its last words have arrived."""
+
+
+def run(
+    *,
+    seconds: float = 60.0,
+    seed: int = 0,
+    camera: str | None = None,
+    broker: str | None = None,
+    summary: Path | None = None,
+    pictures: Path | None = None,
+) -> int:
+    """Show the gateway at work; return the exit code: 1 when things came by and not one message told of them.
+
+    Args:
+        seconds: how long to watch, from the first frame.
+        seed: of the simulated corner.
+        camera: another source; None: the simulated corner. Only that has a truth to compare with.
+        broker: URL of another broker; None: an embedded one.
+        summary: file for the summary as JSON.
+        pictures: folder for the pictures; None: a new one.
+
+    Raises:
+        GatewayError: it cannot be shown; the hint says what to do.
+    """
+    if not seconds > 0:
+        raise GatewayError(f"--seconds is {seconds:g}", "watch for more than 0 seconds, e.g. --seconds 60")
+    try:
+        import psutil  # noqa: F401
+        import rich  # noqa: F401
+    except ImportError as error:
+        raise GatewayError(f"the demo needs {error.name}", "pip install 'camera-gateway[demo]'") from None
+    if summary is not None and not summary.absolute().parent.is_dir():
+        raise GatewayError(f"{summary}: there is no such folder to write the summary to", "make the folder first")
+    folder = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+    pictures = (pictures or folder / "pictures").absolute()
+    try:
+        pictures.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GatewayError(f"{pictures}: {error.strerror}", "choose another folder with --pictures") from None
+    with contextlib.ExitStack() as stack:
+        if broker is None:
+            broker = stack.enter_context(EmbeddedBroker(folder)).url
+        asked = stack.enter_context(_asked_to_stop())
+        demo = Demo(folder, pictures, broker, camera, seed, seconds)
+        result = demo.play(asked)
+    for line in result.lines():
+        _print(line)
+    _print(f"pictures in {pictures}; configuration and the daemon's log in {folder}")
+    if summary is not None:
+        summary.write_text(result.json(), encoding="utf-8")
+    return 0 if result.works else 1
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _asked_to_stop() -> Iterator[threading.Event]:
+    """Give an event that Ctrl-C and SIGTERM set: the demo ends in order and still sums up."""
+    asked = threading.Event()
+    before = {n: signal.signal(n, lambda *_: asked.set()) for n in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Demo:
+    """One showing."""
+
+    def __init__(
+        self, folder: Path, pictures: Path, broker_url: str, camera: str | None, seed: int, seconds: float
+    ) -> None:
+        """Prepare a gateway in `folder`; the other arguments are those of `run`."""
+        street = street_source(camera, seed)
+        self._folder = folder
+        self._pictures = pictures
+        self._seconds = seconds
+        self._broker = parse_broker_url(broker_url)
+        self._address = Address(AREA, f"demo-{secrets.token_hex(3)}")
+        self._source = street or str(camera)
+        self._settings = configuration(
+            folder, self._address.gateway, self._source, self._broker, simulated=street is not None
+        )
+        self._centre = Centre(self._address.root, pictures)
+        watched = self._settings.cameras[0]
+        self._truth = TruthFile(folder / TRUTH, Truth(watched.smallest_px / watched.analysis[1])) if street else None
+        self._rates = Rates()
+        self._began = 0.0
+        """Monotonic time of the first frame."""
+        self._elapsed = 0.0
+        self._shown: dict[str, str] = {}
+        """Of each ended episode: what the scene says that it shows."""
+
+    def play(self, asked: threading.Event) -> Summary:
+        """Show it, from the daemon's start to its last word; `asked` ends it early."""
+        subscriber = Subscriber(self._broker, [f"{self._address.root}/up/#"], self._centre.take)
+        subscriber.start()
+        try:
+            if not subscriber.wait_ready(CONNECT_SECONDS):
+                reason, hint = subscriber.error or "it does not answer", getattr(subscriber.error, "hint", "")
+                raise LinkError(f"{self._broker}: the broker cannot be used: {reason}", hint or "is it running?")
+            _print(f"gateway {self._address.gateway}: the production daemon on camera {parse(self._source).shown}")
+            _print(f"broker {self._broker}; pictures are kept in {self._pictures}")
+            gateway = Gateway(self._folder, self._settings)
+            try:
+                self._wait_for_first_frame(gateway, asked)
+                self._watch(gateway, asked)
+            finally:
+                orderly = gateway.stop()
+            said_stopped = orderly and self._centre.wait_for_status("stopped", FAREWELL_SECONDS)
+        finally:
+            subscriber.stop()
+        return self._summary(gateway, orderly=orderly and said_stopped)
+
+    def _wait_for_first_frame(self, gateway: Gateway, asked: threading.Event) -> None:
+        """Return when the first frame was analysed, and set the clock.
+
+        Raises:
+            CameraError: there is none; with the daemon's reason.
+            GatewayError: the daemon ended.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        self._began = time.monotonic()
+        while not asked.wait(TURN_SECONDS):
+            gateway.check()
+            camera = gateway.camera()
+            self._rates.take(camera)
+            if self._rates.frames:
+                if self._truth is not None:
+                    self._truth.read()
+                self._began = self._truth.first if self._truth else time.monotonic()
+                gateway.cost.begin()
+                return
+            if camera.get("code") in {"camera-failed", "camera-ended"} or time.monotonic() > deadline:
+                said = self._centre.state(f"camera/{CAMERA}")
+                raise CameraError(
+                    f"the camera gives no picture: {said.get('reason', 'it says nothing')}",
+                    said.get("hint") or f"see {gateway.log}",
+                )
+
+    def _watch(self, gateway: Gateway, asked: threading.Event) -> None:
+        """Show what arrives until the time is over, the recording has ended, or somebody has seen enough."""
+        logging.getLogger("gateway").setLevel(logging.ERROR)  # a log line would tear the table
+        screen: Screen = open_screen(f"what the centre receives from {self._address.root}")
+        ask_at = 0.0
+        try:
+            while not asked.is_set():
+                now = time.monotonic()
+                self._elapsed = now - self._began
+                if now >= ask_at or self._elapsed >= self._seconds:
+                    ask_at = now + ASK_SECONDS
+                    gateway.check()
+                    self._rates.take(gateway.camera())
+                    gateway.cost.measure()
+                screen.update(self._view(gateway))
+                if self._elapsed >= self._seconds or self._rates.ended:
+                    return
+                asked.wait(max(min(TURN_SECONDS, self._seconds - self._elapsed), 0.01))
+        finally:
+            screen.close()
+
+    def _view(self, gateway: Gateway) -> View:
+        judged = self._judge()
+        frames = len(self._truth.truth.times) if self._truth else self._rates.frames
+        return View(
+            elapsed=self._elapsed,
+            seconds=self._seconds,
+            frames=frames,
+            fps=self._rates.now,
+            camera=self._centre.state(f"camera/{CAMERA}").get("state", self._rates.state),
+            cpu_share=gateway.cost.share,
+            rss_mb=gateway.cost.rss_mb,
+            tally=self._centre.tally(),
+            rows=self._rows(),
+            notices=self._centre.notices(),
+            verdict=f"{judged.found} of {judged.true} found, {judged.false} false" if judged else "nothing to judge by",
+            judged=judged is not None,
+        )
+
+    def _rows(self) -> Sequence[Row]:
+        rows = []
+        for episode in self._centre.episodes():
+            scene = self._shown.get(episode.id)
+            if scene is None and self._truth is not None:
+                scene = ", ".join(f"{thing.kind} {thing.id}" for thing in shown(episode.received(), self._truth.truth))
+                if episode.ended and self._truth.last > episode.started + episode.duration:
+                    self._shown[episode.id] = scene
+            rows.append(Row(episode, episode.started - self._began, scene or ""))
+        return rows
+
+    def _judge(self) -> Score | None:
+        """Compare with the truth so far; None where there is none."""
+        if self._truth is None:
+            return None
+        self._truth.read()
+        return score((episode.received() for episode in self._centre.episodes()), self._truth.truth)
+
+    def _summary(self, gateway: Gateway, *, orderly: bool) -> Summary:
+        judged = self._judge()
+        times = self._truth.truth.times if self._truth else []
+        return Summary(
+            frames=len(times) or self._rates.frames,
+            fps=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else self._rates.mean,
+            score=judged,
+            tally=self._centre.tally(),
+            episodes=self._centre.episodes(),
+            cpu_share=gateway.cost.share,
+            rss_mb=gateway.cost.rss_mb,
+            orderly=orderly,
+        )
