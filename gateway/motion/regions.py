@@ -1,0 +1,172 @@
+"""Cells that fired, gathered to regions: what each looks like, and whether it is a thing or a change of light.
+
+A thing has edges: where it begins, the difference to the background jumps within a cell or two. The pool of a
+headlight or the edge of a cloud is soft. So every region tells how much of its rim is an edge.
+
+Not here: which region was which a frame ago (tracks.py). Runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import cv2
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MOST = 48
+"""Regions looked at in one frame, the largest first: more is weather."""
+
+
+class Region(NamedTuple):
+    """Cells that hang together; positions in cells."""
+
+    label: int
+    x: int
+    y: int
+    w: int
+    h: int
+    area: int
+    """Cells that fired."""
+    moving: float
+    """Share of them that also changed against the frame a quarter of a second ago."""
+    edge: float
+    """How much of the rim is an edge: soft light about 0, a thing above a half."""
+    own: float
+    """Whose edges the rim shows: 1 = all in the picture, -1 = all in the background, so that something left."""
+    contrast: int
+    """Largest difference in units of 1/4096 octave, negative when darker than the background."""
+
+    @property
+    def at(self) -> tuple[slice, slice]:
+        """The window of the box."""
+        return slice(self.y, self.y + self.h), slice(self.x, self.x + self.w)
+
+
+class Regions:
+    """Finds regions on one grid of cells; owns the buffers that this needs."""
+
+    def __init__(self, height: int, width: int) -> None:
+        shape = (height, width)
+        self._padded = np.zeros((height + 2, width + 2), np.uint8)
+        self._columns = np.zeros((height, width + 2), np.uint8)
+        self._count = np.zeros(shape, np.uint8)
+        self._weight = np.zeros(shape, np.uint8)
+        self._joined = np.zeros(shape, np.uint8)
+        self._slope = np.zeros(shape, np.int16)
+        self._other = np.zeros(shape, np.int16)
+        self._difference = np.zeros(shape, np.int16)
+        self._sharp = np.zeros(shape, np.bool_)
+        self.kept = np.zeros(shape, np.bool_)
+        """Cells that fired together with others."""
+        self.labels = np.zeros(shape, np.int32)
+        """Number of the region of each cell, 0 = none; vertical gaps of two cells are closed."""
+
+    def find(
+        self,
+        fired: NDArray[np.bool_],
+        cells: NDArray[np.int16],
+        level: NDArray[np.int16],
+        threshold: NDArray[np.int16],
+        moved: NDArray[np.bool_],
+        *,
+        support: int,
+    ) -> tuple[list[Region], int]:
+        """Return the largest regions and the number of all regions.
+
+        fired, moved: where a cell differs from the background, and from a quarter of a second ago.
+        cells, level, threshold: the frame, the background, and what they may differ by.
+        support: fired cells that a fired cell must have about it, itself included.
+        """
+        self._keep(fired, support)
+        # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
+        kept, joined = self.kept.view(np.uint8), self._joined
+        np.copyto(joined, kept)
+        np.bitwise_or(joined[1:], kept[:-1], out=joined[1:])
+        np.bitwise_or(joined[:-1], kept[1:], out=joined[:-1])
+        number, _, stats, _ = cv2.connectedComponentsWithStats(joined, self.labels, None, None, 8, cv2.CV_32S)
+        if number == 1:
+            return [], 0
+        difference = self._difference
+        np.subtract(cells, level, out=difference)
+        self._slopes(difference, threshold)
+        order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
+        found = (self._describe(int(i), stats[i], cells, level, moved) for i in order)
+        return [region for region in found if region is not None], number - 1
+
+    def mask(self, region: Region) -> NDArray[np.bool_]:
+        """Return which cells of the region's window belong to it."""
+        belongs: NDArray[np.bool_] = self.labels[region.at] == region.label
+        belongs &= self.kept[region.at]
+        return belongs
+
+    def _keep(self, fired: NDArray[np.bool_], support: int) -> None:
+        """Drop fired cells that are alone, fill holes: counts of 3 by 3 cells."""
+        padded, columns, count = self._padded, self._columns, self._count
+        padded[1:-1, 1:-1] = fired
+        np.add(padded[:-2], padded[1:-1], out=columns)
+        np.add(columns, padded[2:], out=columns)
+        np.add(columns[:, :-2], columns[:, 1:-1], out=count)
+        np.add(count, columns[:, 2:], out=count)
+        np.left_shift(fired.view(np.uint8), 2, out=self._weight)
+        np.add(count, self._weight, out=count)
+        np.greater_equal(count, support + 4, out=self.kept)
+
+    def _slopes(self, difference: NDArray[np.int16], threshold: NDArray[np.int16]) -> None:
+        """Mark where the difference jumps by more than the threshold from one neighbour to the other."""
+        slope, other = self._slope, self._other
+        np.subtract(difference[:, 2:], difference[:, :-2], out=slope[:, 1:-1])
+        np.subtract(difference[2:], difference[:-2], out=other[1:-1])
+        np.absolute(slope, out=slope)
+        np.absolute(other, out=other)
+        np.maximum(slope, other, out=slope)
+        np.greater(slope, threshold, out=self._sharp)
+
+    def _describe(
+        self,
+        label: int,
+        stat: NDArray[np.int32],
+        cells: NDArray[np.int16],
+        level: NDArray[np.int16],
+        moved: NDArray[np.bool_],
+    ) -> Region | None:
+        x, y, w, h, _ = (int(value) for value in stat)
+        at = (slice(y, y + h), slice(x, x + w))
+        mask = self.labels[at] == label
+        mask &= self.kept[at]
+        area = int(np.count_nonzero(mask))
+        if not area:
+            return None
+        if h > 2:  # undo the closing
+            filled = mask.any(axis=1)
+            top = int(filled.argmax())
+            bottom = int(filled[::-1].argmax())
+            y, h = y + top, h - top - bottom
+            mask = mask[top : top + h]
+            at = (slice(y, y + h), slice(x, x + w))
+        inside = self._difference[at][mask]
+        high, low = int(inside.max()), int(inside.min())
+        contrast = high if high >= -low else low
+        steep = mask & self._sharp[at]
+        steep &= self._slope[at] > abs(contrast) * 2 // 5
+        rim = max(1.0, min(float(area), float(w + h)))
+        moving = int(np.count_nonzero(moved[at] & mask)) / area
+        own = _whose(steep, cells[at], level[at]) if moving < 0.5 else 1.0
+        return Region(label, x, y, w, h, area, moving, min(1.0, np.count_nonzero(steep) / rim), own, contrast)
+
+
+def _whose(rim: NDArray[np.bool_], cells: NDArray[np.int16], level: NDArray[np.int16]) -> float:
+    """Compare the steps at the rim in the frame with those in the background."""
+    seen = _steps(cells)[rim].sum(dtype=np.int64)
+    believed = _steps(level)[rim].sum(dtype=np.int64)
+    return float(seen - believed) / max(1.0, float(seen + believed))
+
+
+def _steps(values: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Return the larger of the steps over a cell's neighbours, zero at the window's border."""
+    steps = np.zeros_like(values)
+    steps[:, 1:-1] = np.absolute(values[:, 2:] - values[:, :-2])
+    steps[1:-1] = np.maximum(steps[1:-1], np.absolute(values[2:] - values[:-2]))
+    return steps

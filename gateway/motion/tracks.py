@@ -1,0 +1,261 @@
+"""Which region is which thing: regions are joined to tracks from frame to frame, and a track must earn belief.
+
+A region that is near a track's predicted place continues it; the best pairs first. A thing that is seen once or twice
+only may have leapt (a cyclist crosses the picture in half a second), so young tracks may reach far for a region of
+their own size. A track is confirmed when it was seen often enough, went somewhere, and looks like a thing. Two things
+that become one region are both carried on by their own speed until they part.
+
+Not here: pixels. Plain Python numbers; runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.motion.regions import Region
+
+State = Literal["moving", "still", "stationary"]
+
+_STILL_AFTER = 1.5  # seconds without a step
+_UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
+_PROVEN = 2.5  # the same afterwards: a pole, a parked van
+
+
+@dataclass(slots=True)
+class Thing:
+    """One thing that is followed; positions are centres in cells, speeds in cells a second."""
+
+    id: int
+    x: float
+    y: float
+    w: float
+    h: float
+    born: float
+    seen: float
+    area: float
+    vx: float = 0.0
+    vy: float = 0.0
+    hits: int = 1
+    edge: float = 0.0
+    own: float = 1.0
+    moving: float = 0.0
+    start: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Left, top, right and bottom when it was first seen."""
+    went: float = 0.0
+    """How far both its sides went the same way from where it began, in cells: flickering goes nowhere."""
+    path: float = 0.0
+    """Length of the way, in cells: leaves go far and get nowhere."""
+    anchor: tuple[float, float] = (0.0, 0.0)
+    """Where it stood when it last took a step."""
+    stepped: float = 0.0
+    """When that was."""
+    confirmed: bool = False
+    shared: bool = False
+    """It hides in a region together with another."""
+    region: Region | None = None
+    """The region of this frame that shows it, or None."""
+    parts: list[Region] = field(default_factory=list)
+    """Further regions of this frame that belong to it."""
+
+    def state(self, t: float, stationary_after: float) -> State:
+        """Return whether it moves, stands for now, or came to stay."""
+        stood = t - self.stepped
+        if stood < _STILL_AFTER:
+            return "moving"
+        return "still" if stood < stationary_after else "stationary"
+
+
+class Tracks:
+    """Follows things over one grid of cells."""
+
+    def __init__(self, width: int, height: int, *, smallest: float) -> None:
+        """Smallest: height of the smallest thing in cells."""
+        self._width, self._height = width, height
+        self._smallest = smallest
+        self._next = 1
+        self.things: list[Thing] = []
+
+    def clear(self) -> list[int]:
+        """Forget everything; return the ids of the confirmed tracks that ended so."""
+        ended = [thing.id for thing in self.things if thing.confirmed]
+        self.things.clear()
+        return ended
+
+    def update(self, regions: Sequence[Region], t: float, dt: float) -> list[int]:
+        """Join the regions of a frame to the tracks; return the ids of confirmed tracks that ended."""
+        for thing in self.things:
+            thing.region, thing.shared = None, False
+            thing.parts.clear()
+        free = dict(enumerate(regions))
+        self._join_near(free, dt)
+        self._join_far(free, dt)
+        self._share(regions, free, dt)
+        for thing in self.things:
+            if thing.region is not None:
+                self._follow(thing, t, dt)
+            else:
+                thing.x += thing.vx * dt
+                thing.y += thing.vy * dt
+        for region in free.values():
+            x, y = region.x + region.w / 2, region.y + region.h / 2
+            self.things.append(
+                Thing(
+                    self._next, x, y, region.w, region.h, t, t, region.area,
+                    edge=region.edge, own=region.own, moving=region.moving,
+                    start=_sides(region), anchor=(x, y), stepped=t, region=region,
+                )
+            )  # fmt: skip
+            self._next += 1
+        return self._bury(t)
+
+    def _join_near(self, free: dict[int, Region], dt: float) -> None:
+        pairs: list[tuple[float, int, int]] = []
+        for i, thing in enumerate(self.things):
+            px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+            slack = 2.0 + 0.25 * min(thing.w, thing.h)
+            for j, region in free.items():
+                dx = abs(region.x + region.w / 2 - px)
+                dy = abs(region.y + region.h / 2 - py)
+                if dx > (region.w + thing.w) / 2 + slack or dy > (region.h + thing.h) / 2 + slack:
+                    continue
+                size = abs(region.w - thing.w) + abs(region.h - thing.h)
+                pairs.append((dx + dy + 0.5 * size - min(thing.hits, 8) * 0.25, i, j))
+        pairs.sort()
+        for _, i, j in pairs:
+            if self.things[i].region is None and j in free:
+                self.things[i].region = free.pop(j)
+
+    def _join_far(self, free: dict[int, Region], dt: float) -> None:
+        """Let a track seen once or twice reach for a region of its size that moves."""
+        reach = 2.5 * self._width * min(dt, 0.2)
+        pairs: list[tuple[float, int, int]] = []
+        for i, thing in enumerate(self.things):
+            if thing.region is not None or thing.hits > 2 or thing.moving < 0.5:
+                continue
+            px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+            far = reach if thing.hits == 1 else 0.35 * (abs(thing.vx) + abs(thing.vy)) * dt
+            for j, region in free.items():
+                away = abs(region.x + region.w / 2 - px) + 2 * abs(region.y + region.h / 2 - py)
+                ratio = region.area / max(thing.area, 1.0)
+                if away <= far and 0.4 < ratio < 2.5 and region.moving >= 0.5:
+                    pairs.append((away, i, j))
+        pairs.sort()
+        for _, i, j in pairs:
+            if self.things[i].region is None and j in free:
+                self.things[i].region = free.pop(j)
+
+    def _share(self, regions: Sequence[Region], free: dict[int, Region], dt: float) -> None:
+        """Carry on tracks that melted into another's region, and give fragments to the track they broke from."""
+        for thing in self.things:
+            if thing.region is None and thing.confirmed:
+                self._hide(thing, regions, dt)
+        for j, region in list(free.items()):
+            x, y = region.x + region.w / 2, region.y + region.h / 2
+            for thing in self.things:
+                if thing.region is None or thing.shared:
+                    continue
+                px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+                if abs(x - px) <= thing.w / 2 + 1 and abs(y - py) <= thing.h / 2 + 1 and region.area < thing.area:
+                    thing.parts.append(free.pop(j))
+                    break
+
+    def _hide(self, thing: Thing, regions: Sequence[Region], dt: float) -> None:
+        px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+        for region in regions:
+            if region.x <= px <= region.x + region.w and region.y <= py <= region.y + region.h:
+                thing.region, thing.shared = region, True
+                for other in self.things:
+                    # A fragment beside a large thing does not make the large one lose its place.
+                    if other is not thing and other.region is region and other.area < 3 * thing.area:
+                        other.shared = True
+                return
+
+    def _follow(self, thing: Thing, t: float, dt: float) -> None:
+        region = thing.region
+        assert region is not None
+        thing.seen = t
+        thing.hits += 1
+        if thing.shared:
+            thing.x = min(max(thing.x + thing.vx * dt, region.x), region.x + region.w)
+            thing.y = min(max(thing.y + thing.vy * dt, region.y), region.y + region.h)
+        else:
+            left, top, right, bottom = region.x, region.y, region.x + region.w, region.y + region.h
+            for part in thing.parts:
+                left, top = min(left, part.x), min(top, part.y)
+                right, bottom = max(right, part.x + part.w), max(bottom, part.y + part.h)
+            x, y = (left + right) / 2, (top + bottom) / 2
+            px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+            if dt > 0:
+                gain = 1.0 if thing.hits == 2 else 0.35
+                thing.vx += gain * (x - px) / dt
+                thing.vy += gain * (y - py) / dt
+            old_x, old_y = thing.x, thing.y
+            follow = 1.0 if thing.hits <= 3 else 0.7
+            thing.x, thing.y = px + follow * (x - px), py + follow * (y - py)
+            thing.path += abs(thing.x - old_x) + abs(thing.y - old_y)
+            thing.w += 0.5 * (right - left - thing.w)
+            thing.h += 0.5 * (bottom - top - thing.h)
+            thing.area += 0.5 * (region.area - thing.area)
+            thing.went = max(thing.went, self._translation(thing, left, top, right, bottom))
+        thing.edge += 0.3 * (region.edge - thing.edge)
+        thing.own += 0.3 * (region.own - thing.own)
+        thing.moving += 0.3 * (region.moving - thing.moving)
+        step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
+        if step > max(1.5, 0.15 * (thing.w + thing.h)):
+            thing.anchor, thing.stepped = (thing.x, thing.y), t
+        if not thing.confirmed and self._earned(thing, t):
+            thing.confirmed = True
+
+    def _translation(self, thing: Thing, left: float, top: float, right: float, bottom: float) -> float:
+        """Return how far the sides went together; a side at the picture's border does not count."""
+        first_left, first_top, first_right, first_bottom = thing.start
+        across = _together(left - first_left, right - first_right, left <= 0, right >= self._width)
+        down = _together(top - first_top, bottom - first_bottom, top <= 0, bottom >= self._height)
+        return across + down
+
+    def _earned(self, thing: Thing, t: float) -> bool:
+        if thing.hits < 3 or thing.edge < 0.3 or thing.moving < 0.25 or thing.h < self._smallest:
+            return False
+        small = thing.area < 12
+        if small and (thing.hits < 5 or t - thing.born < 0.4):
+            return False
+        if thing.went < (0.6 if small else 0.4) * thing.path:
+            return False
+        return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h))
+
+    def forget(self, thing: Thing) -> list[int]:
+        """Drop a track; return its id when it was confirmed."""
+        self.things.remove(thing)
+        return [thing.id] if thing.confirmed else []
+
+    def _bury(self, t: float) -> list[int]:
+        ended: list[int] = []
+        alive: list[Thing] = []
+        for thing in self.things:
+            patience = _PROVEN if thing.confirmed else _UNPROVEN
+            margin = 1.0
+            outside = not (-margin < thing.x < self._width + margin and -margin < thing.y < self._height + margin)
+            if t - thing.seen > patience or (outside and thing.seen < t):
+                if thing.confirmed:
+                    ended.append(thing.id)
+            else:
+                alive.append(thing)
+        self.things[:] = alive
+        return ended
+
+
+def _sides(region: Region) -> tuple[float, float, float, float]:
+    return (region.x, region.y, region.x + region.w, region.y + region.h)
+
+
+def _together(low: float, high: float, low_cut: bool, high_cut: bool) -> float:  # noqa: FBT001 - two sides, two cuts
+    """Return how far two opposite sides moved the same way; where one is cut off, the other alone."""
+    if low_cut and high_cut:
+        return 0.0
+    if low_cut or high_cut:
+        return abs(high if low_cut else low)
+    return min(abs(low), abs(high)) if low * high > 0 else 0.0

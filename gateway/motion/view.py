@@ -1,0 +1,169 @@
+"""The view itself: covered, defocused, moved or frozen; suspected within a second or two, declared after a while.
+
+A few hundred of the strongest edges of the picture are remembered, spread over it, each by where it is and how steep.
+Noise and light hardly touch them. When most are gone and the picture is flat, the lens is covered; when they went all
+at once and the picture is as rich as before, it was moved (a lorry takes its time to fill the picture); when they
+are there but the picture lost its fine detail, it is out of focus. A picture whose bytes do not change for
+seconds is frozen: a real sensor always has noise.
+
+Not here: what follows from it (the detector holds motion back, the daemon latches "moved"). Runs on the
+camera's thread.
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gateway.motion.result import View
+
+_EVERY = 0.19  # seconds between two looks
+_TILE = 8  # cells: each tile gives at most four edges
+_STEEP = 350  # units over two cells that make an edge
+_FEWEST = 40  # edges without which nothing is said
+_CHOOSE = 20.0  # seconds after which the edges are chosen anew
+_FROZEN = 1.5  # seconds of equal bytes before it is suspected
+_ABRUPT = 1.0  # seconds in which a knock is over
+_ROWS = 16  # pixels between two rows whose sharpness is measured
+
+
+class Watch:
+    """Judges the view from the cells and a few rows of pixels."""
+
+    def __init__(self, height: int, width: int, *, seen: NDArray[np.bool_], declare_after: float) -> None:
+        self._declare_after = declare_after
+        self._seen = seen
+        self._tiles = (height // _TILE, width // _TILE)
+        self._edges: NDArray[np.intp] = np.zeros(0, np.intp)
+        self._down: NDArray[np.intp] = np.zeros(0, np.intp)
+        """How far the other end of each edge lies: two cells to the right, or two rows down."""
+        self._steps = np.zeros(0, np.int32)
+        self._chosen = self._looked = self._sound = -1e9
+        self._usual = 0.0
+        self._rich = 0.0
+        self._doubt: View = "ok"
+        self._since = 0.0
+        self._sum = -1
+        self._same_since = 0.0
+        self.view: View = "ok"
+        """What is declared."""
+        self.sharpness = 0.0
+        """Mean step from one pixel to the next in grey levels."""
+
+    @property
+    def suspect(self) -> bool:
+        """Whether something seems to be wrong, or is declared to be moved."""
+        return self._doubt != "ok" or self.view == "moved"
+
+    @property
+    def holds(self) -> bool:
+        """Whether motion cannot be told: the doubt is fresh, or the lens is covered."""
+        return self._doubt != "ok"
+
+    def restart(self) -> None:
+        """Learn the view anew; what is declared stays."""
+        self._edges = self._edges[:0]
+        self._chosen = -1e9
+
+    def confirm(self) -> None:
+        """A person says that the view is right as it is now."""
+        self.view = self._doubt = "ok"
+        self.restart()
+
+    def look(self, luma: NDArray[np.uint8], cells: NDArray[np.int16], t: float, *, changed: bool, busy: bool) -> None:
+        """Judge a frame. changed: much of the picture differs from the model; busy: something moves, or may."""
+        if t < self._looked + _EVERY and not changed:
+            return
+        self._looked = t
+        self._measure(luma, t)
+        now = self._judge(cells, t)
+        if now != self._doubt:
+            self._doubt, self._since = now, t
+        if now == "ok":
+            if self.view != "moved":
+                self.view = "ok"
+            if not busy and not changed and t - self._chosen >= _CHOOSE:
+                self._choose(cells, t)
+        elif t - self._since >= self._declare_after:
+            self.view = now
+            if now == "moved":  # go on with what is seen now; only a person clears the view
+                self._doubt = "ok"
+                self.restart()
+
+    def _measure(self, luma: NDArray[np.uint8], t: float) -> None:
+        few = luma[_ROWS // 2 :: _ROWS].astype(np.int16)
+        now = zlib.crc32(few.data)
+        if now != self._sum:
+            self._sum, self._same_since = now, t
+        self.sharpness = float(np.abs(few[:, 1:] - few[:, :-1]).mean())
+
+    def _judge(self, cells: NDArray[np.int16], t: float) -> View:  # noqa: PLR0911 - one state a line
+        if t - self._same_since >= _FROZEN and self.sharpness > 0:
+            return "frozen"
+        if self._edges.size < _FEWEST:
+            return "ok" if self._doubt == "frozen" else self._doubt
+        steps = self._measured(cells)
+        kept = float(np.count_nonzero(steps * 4 > self._steps)) / steps.size
+        rich = _richness(cells)
+        if kept >= 0.55:
+            return self._sharp_or_not(steps, rich, t)
+        if kept >= 0.35:
+            return self._doubt
+        if rich < 0.4 * self._rich:
+            return "covered"
+        if self.sharpness < 0.5 * self._usual:
+            return "defocused"
+        return "moved" if self._doubt != "ok" or t - self._sound <= _ABRUPT else "ok"
+
+    def _sharp_or_not(self, steps: NDArray[np.int32], rich: float, t: float) -> View:
+        """The edges are where they were: are they as steep?"""
+        if self.sharpness < 0.5 * self._usual and int(np.median(steps * 8 // self._steps)) <= 5:
+            return "defocused"
+        self._sound = t
+        self._usual += (self.sharpness - self._usual) * 0.01
+        self._rich += (rich - self._rich) * 0.01
+        return "ok"
+
+    def _measured(self, cells: NDArray[np.int16]) -> NDArray[np.int32]:
+        """Return the steps at the remembered edges, positive in the direction that they had."""
+        flat = cells.reshape(-1)
+        steps: NDArray[np.int32] = flat[self._down].astype(np.int32) - flat[self._edges]
+        return steps
+
+    def _choose(self, cells: NDArray[np.int16], t: float) -> None:
+        """Remember the strongest edges of each tile, from the darker to the brighter end: their steps are positive."""
+        height, width = cells.shape
+        down, across = self._tiles
+        best: list[NDArray[np.intp]] = []
+        other: list[NDArray[np.intp]] = []
+        flat = cells.reshape(-1).astype(np.int32)
+        numbers = np.arange(height * width).reshape(height, width)
+        for first, second in ((numbers[:, :-2], numbers[:, 2:]), (numbers[:-2], numbers[2:])):
+            step = np.abs(flat[second] - flat[first])
+            step[~(self._seen.reshape(-1)[first] & self._seen.reshape(-1)[second])] = 0
+            for row in range(0, down * _TILE, _TILE):
+                for column in range(0, across * _TILE, _TILE):
+                    tile = step[row : row + _TILE, column : column + _TILE]
+                    at = np.argsort(-tile, axis=None, kind="stable")[:2]
+                    at = at[tile.reshape(-1)[at] >= _STEEP]
+                    rows, columns = np.divmod(at, tile.shape[1])
+                    best.append(first[row + rows, column + columns])
+                    other.append(second[row + rows, column + columns])
+        a, b = np.concatenate(best), np.concatenate(other)
+        rising = flat[b] >= flat[a]
+        self._edges, self._down = np.where(rising, a, b), np.where(rising, b, a)
+        self._steps = np.maximum(1, self._measured(cells))
+        self._chosen = self._sound = t
+        self._usual, self._rich = self.sharpness, _richness(cells)
+
+
+def _richness(cells: NDArray[np.int16]) -> float:
+    """Return how much neighbouring patches differ: mean step over four cells on a coarse lattice, blind to grain."""
+    few = cells[: cells.shape[0] // 4 * 4, : cells.shape[1] // 4 * 4]
+    coarse = few.reshape(few.shape[0] // 4, 4, few.shape[1] // 4, 4).sum(axis=(1, 3), dtype=np.int32)
+    return float(np.abs(coarse[:, 1:] - coarse[:, :-1]).mean()) / 16
