@@ -187,8 +187,7 @@ def _touched(
 ) -> NDArray[np.bool_]:
     """Return for each block, given by its borders in 0..1, whether it touches a hidden cell of the raster."""
     height, width = raster.shape
-    sums = np.zeros((height + 1, width + 1), np.int64)
-    np.cumsum(np.cumsum(raster, axis=0), axis=1, out=sums[1:, 1:])
+    sums = cv2.integral(raster.view(np.uint8))  # how many hidden cells are above and to the left
     slack = 1e-9  # borders that coincide must not take in the neighbour for a rounding error
     left = np.floor(columns[0] * width + slack).astype(np.intp)
     right = np.ceil(columns[1] * width - slack).astype(np.intp)
