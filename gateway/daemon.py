@@ -47,6 +47,8 @@ ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
 HELD_DRAFTS = 512
 """Most drafts that wait for a number while the card stalls; the least dear drops first."""
+ROUND_TRIP_SECONDS = 8.0
+"""Most time that a self-test waits for the broker's acknowledgement."""
 LINK_STOP_SECONDS = 1.2
 SPOOL_STOP_SECONDS = 1.2
 
@@ -104,6 +106,7 @@ class Daemon:
         self._faults = Faults()
         self._reports = Reports(loaded, self._address, self._boot, self._link, self._spool, self._eyes)
         self._control: ControlServer | None = None
+        self._round_trips: list[tuple[float, int, Callable[..., None]]] = []
 
     def run(self) -> int:
         """Work until a signal or a failure ends it; return the exit code."""
@@ -137,6 +140,7 @@ class Daemon:
                 self._accept(draft)
         self._number_held()
         self._take_commands()
+        self._answer_round_trips(now)
         for draft in self._faults.update(self._reports.faults(), now):
             self._accept(draft)
         self._reports.tick(now, self._faults.codes)
@@ -204,12 +208,25 @@ class Daemon:
         match request.get("ask"):
             case "status":
                 respond(**self._reports.status(self._faults.codes, self.dropped))
+            case "roundtrip":
+                self._reports.say_who()  # a state that changes nothing: its acknowledgement is what counts
+                now = time.monotonic()
+                self._round_trips.append((now, self._link.status()["answers"], respond))
             case "confirm-view":
                 asked = [eye for eye in self._eyes if eye.name == request.get("camera")]
                 names = [eye.name for eye in asked if eye.say(note="confirm-view")]
                 respond(confirmed=names)
             case other:
                 respond(error=f"this daemon does not know the question {other!r}")
+
+    def _answer_round_trips(self, now: float) -> None:
+        """Tell whoever asked whether the broker has acknowledged something since."""
+        link = self._link.status()
+        for entry in list(self._round_trips):
+            since, answers, respond = entry
+            if link["answers"] > answers or now - since > ROUND_TRIP_SECONDS:
+                self._round_trips.remove(entry)
+                respond(answered=link["answers"] > answers, link=link)
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):

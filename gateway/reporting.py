@@ -76,6 +76,17 @@ class Reports:
     def begin(self) -> None:
         """Say who we are and what is in force."""
         self._read_facts(time.monotonic())
+        self.say_who()
+        report: ConfigReport = {
+            "v": 1,
+            "revision": self._loaded.revision,
+            "in_force": self._loaded.in_force,
+            "errors": self._loaded.errors,
+        }
+        self._say("up/config", report)
+
+    def say_who(self) -> None:
+        """Say what this device is."""
         settings = self._loaded.settings
         self._say(
             "up/info",
@@ -95,13 +106,6 @@ class Reports:
                 last_exit=self._last_exit,
             ),
         )
-        report: ConfigReport = {
-            "v": 1,
-            "revision": self._loaded.revision,
-            "in_force": self._loaded.in_force,
-            "errors": self._loaded.errors,
-        }
-        self._say("up/config", report)
 
     def tick(self, now: float, codes: list[str]) -> None:
         """Say what is due; `codes` are the faults that are open. `now` on the monotonic clock."""

@@ -126,7 +126,7 @@ class StoreSettings(_Strict):
     """The outbox on the card."""
 
     dir: Path = Path("/var/lib/camera-gateway")
-    cap_mb: Annotated[int, Field(ge=4, le=65536)] = 512
+    cap_mb: Annotated[int, Field(ge=9, le=65536)] = 512
     free_mb: Annotated[int, Field(ge=0, le=65536)] = 64
     replay_hours: Annotated[float, Field(ge=0, le=720)] = 24.0
     picture_hours: Annotated[float, Field(ge=0, le=720)] = 72.0
