@@ -115,7 +115,7 @@ class Dispatch:
         """Return the counts; see Link.status."""
         with self._lock:
             absent = self._absent_since
-            names = ("acked", "refused", "unheard", "put_off", "duplicates_possible")
+            names = ("answers", "acked", "refused", "unheard", "put_off", "duplicates_possible")
             return {name: self._counts[name] for name in names} | {
                 "rtt_ms": self._rtt,
                 "inflight": len(self._sent),
@@ -202,6 +202,7 @@ class Dispatch:
             if sent is None:
                 return
             self._rtt = round((now - sent.since) * 1000, 1)
+            self._counts["answers"] += 1
         if sent.message is None or sent.stream is None:
             return
         verdict = reasons.verdict(code)

@@ -1,7 +1,7 @@
 """The outbox: a durable store of numbered messages in one SQLite file.
 
 What a method wrote is on the card when it returns. Synchronous, no thread of its own: the thread that opens it owns it
-(spool.py), and nobody else may wait for a card. What goes first when it is full, and what the centre is told about that,
+(spool.py), and nobody else may wait for a card. What goes first when it is full, and what the centre is told about it,
 is decided here; when to write is not.
 """
 
@@ -12,6 +12,7 @@ import os
 import sqlite3
 import time
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,9 +129,9 @@ class Outbox:
             try:
                 outbox._load(journalled=journalled)
             except sqlite3.Error as error:
-                raise store.explain(error, path) from error
-            except (TypeError, ValueError, IndexError) as error:  # values that this program never writes
-                raise store.Damaged(f"{path} holds nonsense: {error}", "it is set aside") from error
+                raise store.explain(error, path, opening=True) from error
+            except (TypeError, ValueError, LookupError) as error:  # values that this program never writes
+                raise store.Damaged(f"{path} holds nonsense: {error}", store.SET_ASIDE) from error
         except BaseException:
             db.close()
             raise
@@ -146,10 +147,12 @@ class Outbox:
         if version == 0 and not db.execute("SELECT 1 FROM sqlite_master").fetchall():
             self._create()
         else:
+            if version == 0:
+                raise store.Damaged(f"{self.path} is another program's", store.SET_ASIDE)
             store.check(db, self.path)
         meta = dict(db.execute("SELECT name, value FROM meta").fetchall())
-        if meta["clean"] == "0" and not journalled and self.path != store.MEMORY:
-            raise store.Damaged(f"{self.path} has lost its journal", "nothing to do: a fresh store is made")
+        if meta["end"] == "none" and not journalled and self.path != store.MEMORY:
+            raise store.Damaged(f"{self.path} has lost its journal", store.SET_ASIDE)
         self.epoch = meta["epoch"]
         self._age = int(meta["age"])
         self._load_numbers()
@@ -158,10 +161,10 @@ class Outbox:
         starts = db.execute("SELECT episode, key FROM message WHERE worth = ?", (Worth.START,)).fetchall()
         self._starts = dict(starts)
         with self._writing(forced=True):
-            self._set("clean", "0")
+            self._set("end", "none")
             for lane in LANES:
                 used = self.highest(lane)
-                if meta["clean"] != "1" and self._reserved[lane] > used:
+                if meta["end"] != "exact" and self._reserved[lane] > used:
                     # Who had these numbers is not known: they are never given again.
                     self._note_gap(lane, "void", used + 1, self._reserved[lane])
         self._checkpoint()
@@ -170,10 +173,10 @@ class Outbox:
         db = self._db
         for place, reserved, guard in db.execute("SELECT lane, reserved, guard FROM lane").fetchall():
             if guard != _guard(self.epoch, place, reserved):
-                raise store.Damaged(f"{self.path}: the count of a lane is damaged", "a fresh store is made")
+                raise store.Damaged(f"{self.path}: the count of a lane is damaged", store.SET_ASIDE)
             self._reserved[LANES[place]] = reserved
         if set(self._reserved) != set(LANES):
-            raise store.Damaged(f"{self.path} misses a lane", "a fresh store is made")
+            raise store.Damaged(f"{self.path} misses a lane", store.SET_ASIDE)
         self._gaps = {(lane, why): Ranges(GAP_RANGES) for lane in LANES for why in WHYS}
         for place, why, first, last in db.execute("SELECT lane, why, first, last FROM gap ORDER BY first").fetchall():
             self._gaps[LANES[place], why].add(first, last)
@@ -185,7 +188,7 @@ class Outbox:
             if statement.strip():
                 db.execute(statement)
         epoch = os.urandom(4).hex()
-        rows = {"epoch": epoch, "age": "0", "clean": "1"}
+        rows = {"epoch": epoch, "age": "0", "end": "exact"}
         db.executemany("INSERT INTO meta VALUES (?, ?)", list(rows.items()))
         db.executemany(
             "INSERT INTO lane VALUES (?, 0, ?)", [(place, _guard(epoch, place, 0)) for place in range(len(LANES))]
@@ -197,15 +200,16 @@ class Outbox:
         """Close the store in order.
 
         Args:
-            unused: of each lane, the lowest reserved number that was not used; it will be given again.
+            unused: of each lane, the lowest reserved number that was not used; it will be given again. None: not
+                known, so all that were reserved count as used.
         """
         try:
             with self._writing():
                 for lane, first in (unused or {}).items():
                     if self.highest(lane) < first <= self._reserved[lane]:
                         self._set_reserved(lane, first - 1)
-                if unused is not None:
-                    self._set("clean", "1")
+                # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
+                self._set("end", "closed" if unused is None else "exact")
                 self._set("age", str(self.age()))
         finally:
             self._db.close()
@@ -225,6 +229,10 @@ class Outbox:
         # Into the store itself: a journal that loses its tail must not bring the numbers back.
         self._checkpoint()
         return range(first, first + count)
+
+    def reserved(self, lane: Lane) -> int:
+        """Return the highest number of a lane that was ever reserved; right after `open`: that may have been used."""
+        return self._reserved[lane]
 
     def highest(self, lane: Lane) -> int:
         """Return the highest number of a lane that is known to have been used."""
@@ -291,10 +299,11 @@ class Outbox:
         damaged = []
         with self._explained(), contextlib.closing(self._db.cursor()) as cursor:
             for row in cursor.execute(query, (low + after, high, WAITING, limit)):
-                if zlib.crc32(row[-1]) != row[-2]:
+                message = self._message(row)
+                if message is None:
                     damaged.append(row[0])
                     continue
-                found.append((row[0] - low, self._message(row)))
+                found.append((row[0] - low, message))
                 size += len(row[-1])
                 if size >= CHUNK_BYTES:
                     break
@@ -310,10 +319,10 @@ class Outbox:
     def replay(self, lane: Lane, first: int, last: int) -> None:
         """Deliver again what is still here of a range that the centre misses; note the rest as expired.
 
-        The caller counts on numbers up to the highest used one only.
+        The caller knows that these numbers were used, and that none of them still waits in memory.
         """
         low, _ = _bounds(lane)
-        last = min(last, self.highest(lane))
+        last = min(last, self._reserved[lane])
         rows = self._db.execute(
             "SELECT key, rank, alarm, worth FROM message WHERE key BETWEEN ? AND ? ORDER BY key",
             (low + first, low + last),
@@ -430,7 +439,7 @@ class Outbox:
         size = len(message.payload)
         row: tuple[Any, ...]
         row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, message.id, message.topic)
-        row += (message.episode, message.phase, origin, None, zlib.crc32(message.payload), message.payload)
+        row += (message.episode, message.phase, origin, None, _checksum(message), message.payload)
         marks = ", ".join("?" * len(row))
         if self._db.execute(f"INSERT OR IGNORE INTO message VALUES ({marks})", row).rowcount != 1:  # noqa: S608
             return
@@ -510,13 +519,17 @@ class Outbox:
         for worth, size in row:
             self._count(worth, -1, -size)
 
-    def _message(self, row: tuple[Any, ...]) -> Message:
-        place, origin, id_, rank, topic, wall, episode, phase, alarm, _, payload = row
+    def _message(self, row: tuple[Any, ...]) -> Message | None:
+        """Return the message in a row, or None when the card has changed it."""
+        place, origin, id_, rank, topic, wall, episode, phase, alarm, checksum, payload = row
         if origin is None:
             epoch, lane, seq = self.epoch, LANES[place >> _LANE_BITS], place & (1 << _LANE_BITS) - 1
         else:
-            epoch, lane, seq = origin.split("/")
-        return Message(epoch, lane, int(seq), id_, Rank(rank), topic, payload, wall, episode, phase, bool(alarm))
+            epoch, lane, seq = f"{origin}//0".split("/")[:3]
+        if not str(seq).isdecimal():
+            return None
+        message = Message(epoch, lane, int(seq), id_, rank, topic, payload, wall, episode, phase, bool(alarm))
+        return replace(message, rank=Rank(rank)) if _checksum(message) == checksum else None
 
     # Bookkeeping
 
@@ -610,6 +623,12 @@ def _bounds(stream: Stream) -> tuple[int, int]:
     """Return the lowest key of a stream, which no message has, and its highest."""
     place = _SAVED if stream == "saved" else LANES.index(stream)
     return place << _LANE_BITS, (place + 1 << _LANE_BITS) - 1
+
+
+def _checksum(message: Message) -> int:
+    """Return what shows that a card has changed a message."""
+    head = (*message.key, message.id, int(message.rank), message.topic, float(message.wall), message.episode)
+    return zlib.crc32(message.payload, zlib.crc32(repr((*head, message.phase, message.alarm)).encode()))
 
 
 def _guard(epoch: str, place: int, number: int) -> int:

@@ -377,11 +377,11 @@ class Spool:
         return outbox
 
     def _adopt(self, outbox: Outbox) -> None:
-        highest = {lane: outbox.highest(lane) for lane in LANES}
+        used = {lane: outbox.reserved(lane) for lane in LANES}
         with self._wake:
             self._outbox = outbox
             self._store_epoch = outbox.epoch
-            self._seen = highest
+            self._seen = used
             for message, _ in self._ram.values():
                 if message.epoch == outbox.epoch:
                     self._seen[message.lane] = max(self._seen[message.lane], message.seq)
@@ -430,7 +430,8 @@ class Spool:
                 store.set_aside(Path(self._path), "damaged")
             self._retry_at = 0.0
         elif now - self._failing_since >= GIVE_UP_SECONDS:
-            outbox.abandon()
+            with contextlib.suppress(StoreError):
+                outbox.close()
             self._adopt(self._give_up())
 
     def _close(self) -> None:

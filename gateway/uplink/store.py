@@ -44,9 +44,20 @@ CREATE TABLE gap (
 CREATE TABLE boot (boot TEXT PRIMARY KEY, place INTEGER NOT NULL, offset REAL, since REAL) WITHOUT ROWID;
 """
 
+SET_ASIDE = "nothing to do: it is set aside and a fresh one is made"
+
 _FULL, _READ_ONLY, _CANNOT_OPEN = 13, 8, 14
 _DAMAGED = {11, 26}  # SQLITE_CORRUPT, SQLITE_NOTADB
-_BUSY = {5, 6}
+_STRANGE = {0, 1, 18}
+"""No such table, text that is no text, rows of absurd length: while a store is opened, that is damage too."""
+_BUSY = ("is in use by another process", "stop the other gateway that runs on this folder")
+_WORDS = {
+    5: _BUSY,
+    6: _BUSY,
+    _FULL: ("has no room", "free space on the card, or raise the store's cap"),
+    _READ_ONLY: ("cannot be written", "the card is mounted read-only: it may be worn out"),
+    _CANNOT_OPEN: ("cannot be opened", "check that the folder exists and belongs to the service"),
+}
 
 
 class Damaged(StoreError):
@@ -63,23 +74,16 @@ def is_full(error: sqlite3.Error) -> bool:
     return code_of(error) == _FULL
 
 
-def explain(error: sqlite3.Error, path: str) -> StoreError:
+def explain(error: sqlite3.Error, path: str, *, opening: bool = False) -> StoreError:
     """Return the failure in words for the technician."""
     code = code_of(error)
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-    if code in _DAMAGED:
-        return Damaged(f"{path} is damaged: {error} ({name})", "nothing to do: it is set aside and a fresh one is made")
-    if code in _BUSY:
-        return StoreError(f"{path} is in use by another process", "stop the other gateway that runs on this folder")
-    if code == _FULL:
-        return StoreError(f"no room for {path}: {error}", "free space on the card, or raise the store's cap")
-    if code == _READ_ONLY:
-        return StoreError(f"{path} cannot be written: {error}", "the card is mounted read-only: it may be worn out")
-    if code == _CANNOT_OPEN:
-        return StoreError(
-            f"{path} cannot be opened: {error}", "check that the folder exists and belongs to the service"
-        )
-    return StoreError(f"{path}: {error} ({name})", "check the card: it may be worn out or loose")
+    if code in _DAMAGED or (opening and code in _STRANGE):
+        return Damaged(f"{path} is damaged: {error} ({name})", SET_ASIDE)
+    if opening and code in {_READ_ONLY, _CANNOT_OPEN} and _writable(path):
+        return Damaged(f"{path} is damaged: its head says that it cannot be written", SET_ASIDE)
+    what, hint = _WORDS.get(code, (f"failed ({name})", "check the card: it may be worn out or loose"))
+    return StoreError(f"{path} {what}: {error}", hint)
 
 
 def journal_of(path: Path) -> Path:
@@ -158,7 +162,7 @@ def connect(path: str, open_file: Callable[..., Any] = sqlite3.connect) -> sqlit
         db.execute("COMMIT")
     except sqlite3.Error as error:
         db.close()
-        raise explain(error, path) from error
+        raise explain(error, path, opening=True) from error
     return db
 
 
@@ -179,7 +183,7 @@ def check(db: sqlite3.Connection, path: str) -> None:
     finally:
         db.set_progress_handler(None, 0)
     if found != [("ok",)]:
-        raise Damaged(f"{path} is damaged: {found[0][0]}", "nothing to do: it is set aside and a fresh one is made")
+        raise Damaged(f"{path} is damaged: {found[0][0]}", SET_ASIDE)
 
 
 def free_bytes(path: str) -> int | None:
@@ -188,6 +192,15 @@ def free_bytes(path: str) -> int | None:
         return None
     found = os.statvfs(Path(path).parent)
     return found.f_bavail * found.f_frsize
+
+
+def _writable(path: str) -> bool:
+    """Whether the file system lets us write the store: then a refusal comes from what is in the file."""
+    try:
+        with Path(path).open("r+b"):
+            return not os.statvfs(path).f_flag & os.ST_RDONLY
+    except OSError:
+        return False
 
 
 def _sync_folder(folder: Path) -> None:
