@@ -6,143 +6,23 @@ comes by itself. Made once, from the seed alone. Not here: what moves (actors.py
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.camera.street.light import Colour, colour
+from gateway.camera.street.maps import Maps, Veil
 from gateway.camera.street.shapes import Area, Capsule, Ellipse, Grid, Shape
-from gateway.camera.street.view import Floats, View
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Plan:
-    """The lie of one corner, drawn from its seed; metres."""
-
-    mirror: float
-    """1.0, or -1.0: the side street lies on the other side."""
-    kerb: float
-    """Y of the near kerb of the road that passes before the camera."""
-    road: float
-    """Width of that road."""
-    facade: float
-    """Y of the houses on its far side."""
-    side: tuple[float, float]
-    """X of the side street's kerbs."""
-    walls: tuple[float, float]
-    """X of the houses along the side street."""
-    heights: tuple[float, float]
-    """Heights of the two blocks."""
-    end: float
-    """Y where the side street ends."""
-    sun: tuple[float, float, float]
-    """Direction towards the sun, unit length."""
-    view: View
-    trees: tuple[tuple[float, float, float], ...]
-    """X, Y and height of each."""
-    lamps: tuple[tuple[float, float], ...]
-    """X, Y."""
-
-    @property
-    def far_kerb(self) -> float:
-        """Y of the far kerb."""
-        return self.kerb + self.road
+    from gateway.camera.street.plan import Plan
+    from gateway.camera.street.view import Floats
 
 
-def plan(seed: int, units_high: float, *, low_sun: bool = False) -> Plan:
-    """Draw a corner."""
-    rng = np.random.default_rng([seed, 1])
-    kerb, road = rng.uniform(10.2, 11.6), rng.uniform(6.2, 7.6)
-    facade = kerb + road + rng.uniform(3.0, 4.2)
-    left = rng.uniform(0.5, 3.5)
-    side = (left, left + rng.uniform(5.6, 7.0))
-    walls = (side[0] - rng.uniform(2.0, 3.0), side[1] + rng.uniform(2.0, 3.2))
-    mirror = -1.0 if rng.random() < 0.5 else 1.0
-    altitude = math.radians(rng.uniform(14, 20) if low_sun else rng.uniform(28, 50))
-    azimuth = math.radians(rng.uniform(95, 120) if low_sun else rng.uniform(110, 165)) * rng.choice([-1, 1])
-    sun = (
-        math.sin(azimuth) * math.cos(altitude),
-        math.cos(azimuth) * math.cos(altitude),
-        math.sin(altitude),
-    )
-    height = rng.uniform(5.0, 6.4)
-    view = View(units_high, height, rng.uniform(0.22, 0.27), focal=rng.uniform(380, 420))
-    trees = [(walls[0] - rng.uniform(2.5, 4.5), facade - 1.8, rng.uniform(5.5, 7.0))]
-    trees.append((walls[1] + rng.uniform(3.0, 5.0), facade - 1.6, rng.uniform(5.0, 6.5)))
-    trees += [(side[0] - 0.9, y, rng.uniform(5.0, 7.0)) for y in (34.0 + rng.uniform(0, 4), 58.0)]
-    lamps = [(walls[0] - 0.3, kerb + road + 0.6), (side[1] + 0.7, 40.0), (-rng.uniform(6.5, 8.0), kerb - 0.7)]
-    return Plan(
-        mirror,
-        kerb,
-        road,
-        facade,
-        (side[0], side[1]),
-        (walls[0], walls[1]),
-        (rng.uniform(9, 14), rng.uniform(8, 12)),
-        rng.uniform(105, 125),
-        (sun[0] * mirror, sun[1], sun[2]),
-        view,
-        tuple((x * mirror, y, z) for x, y, z in trees),
-        tuple((x * mirror, y) for x, y in lamps),
-    )
-
-
-@dataclass(frozen=True)
-class Veil:
-    """Something that stands and may hide what goes behind it."""
-
-    depth: float
-    at: Area
-    cover: NDArray[np.float16]
-
-
-@dataclass(frozen=True)
-class Maps:
-    """How each pixel answers to light, (height, width) float16, signal per lux on a white surface."""
-
-    sky: NDArray[np.float16]
-    """Plain reflectance."""
-    sun: NDArray[np.float16]
-    lamp: NDArray[np.float16]
-    glow: NDArray[np.float16]
-    infrared: NDArray[np.float16]
-    cb: NDArray[np.float16]
-    """Chroma relative to gamma-coded luma."""
-    cr: NDArray[np.float16]
-    ground: NDArray[np.float16]
-    """1 where the ground is seen: shadows fall on it."""
-    veils: tuple[Veil, ...]
-
-    def reduced(self, fy: int, fx: int) -> Maps:
-        """Return the maps of a raster that is smaller by whole factors: each pixel the mean of a block."""
-
-        def mean(a: NDArray[np.float16]) -> NDArray[np.float16]:
-            h, w = a.shape[0] // fy, a.shape[1] // fx
-            total = np.zeros((h, w), np.float32)
-            for y in range(fy):
-                for x in range(fx):
-                    total += a[y : h * fy : fy, x : w * fx : fx]
-            return (total / (fy * fx)).astype(np.float16)
-
-        veils = []
-        for veil in self.veils:
-            at = veil.at
-            whole = Area(at.y0 // fy, -(-at.y1 // fy), at.x0 // fx, -(-at.x1 // fx))
-            box = np.zeros(((whole.y1 - whole.y0) * fy, (whole.x1 - whole.x0) * fx), np.float16)
-            oy, ox = at.y0 - whole.y0 * fy, at.x0 - whole.x0 * fx
-            box[oy : oy + at.y1 - at.y0, ox : ox + at.x1 - at.x0] = veil.cover
-            veils.append(Veil(veil.depth, whole, mean(box)))
-        planes = {name: mean(getattr(self, name)) for name in PLANES}
-        return Maps(**planes, veils=tuple(veils))
-
-
-PLANES = ("sky", "sun", "lamp", "glow", "infrared", "cb", "cr", "ground")
-
+CROSS = 8.0
+"""Width of the street that crosses the side street at its end; metres."""
 ASPHALT, SLAB, KERB, PAINT = Colour(0.10), colour(0.33, 0.31, 0.28), Colour(0.45), Colour(0.62)
 LEAF, BARK, STEEL = colour(0.06, 0.11, 0.035), colour(0.12, 0.09, 0.06), Colour(0.09)
 
@@ -157,6 +37,7 @@ class Painter:
         self.y, self.cb, self.cr = (np.zeros(shape, np.float32) for _ in range(3))
         self.sunlit, self.lamp, self.glow, self.ground = (np.zeros(shape, np.float32) for _ in range(4))
         self.distance = np.full(shape, 300.0, np.float32)
+        self.walls = np.zeros(shape, np.bool_)
         self.table = self.rng.random(1 << 16).astype(np.float32)
         self.veils: list[Veil] = []
 
@@ -175,7 +56,7 @@ class Painter:
         mx = x * p.mirror
         main = (y > p.kerb) & (y < p.far_kerb)
         side = (mx > p.side[0]) & (mx < p.side[1]) & (y >= p.far_kerb)
-        street = main | side
+        street = main | side | (y > p.end - CROSS)
         grain = self.noise(x * 9, y * 9) + self.noise(x * 2.3, y * 2.3 + 500) + self.noise(x * 0.6, y * 0.6 + 900)
         refl = np.where(street, np.float32(ASPHALT.luma), np.float32(SLAB.luma)) * (0.72 + 0.19 * grain)
         joints = ((x * 1.6) % 1 < 0.05) | ((y * 1.6) % 1 < 0.05)
@@ -196,6 +77,11 @@ class Painter:
         refl[hole < 0.14] = 0.05
         patch = (np.abs(mx + 1.0) < 1.6) & (np.abs(y - p.kerb - 1.5) < 0.6)
         refl[patch & main] *= 0.6
+        if p.water:
+            x0, x1, y0, y1 = p.water
+            rim = (x > x0 - 0.3) & (x < x1 + 0.3) & (y > y0 - 0.3) & (y < y1 + 0.3)
+            refl[rim] = KERB.luma * (0.7 + 0.2 * grain[rim])
+            refl[(x > x0) & (x < x1) & (y > y0) & (y < y1)] = 0.045
         self.y.reshape(-1)[where] = refl
         warm = np.where(street, np.float32(0.004), np.float32(SLAB.cr))
         self.cr.reshape(-1)[where] = warm
@@ -270,6 +156,7 @@ class Painter:
             getattr(self, name).reshape(-1)[where] = value
         self.sunlit.reshape(-1)[where] = max(facing, 0.0)
         self.ground.reshape(-1)[where] = 0.0
+        self.walls.reshape(-1)[where] = True
         lit = np.where(glass & (cell > 0.72), 0.5 + 0.5 * cell, 0.0) + np.where(shop, 0.35 + 0.5 * inside, 0.0)
         lit = lit + np.where(letters, 0.6, 0.0)
         self.glow.reshape(-1)[where] = lit
@@ -306,7 +193,9 @@ class Painter:
             for block, at_x, high, normal in sides:
                 t = at_x * m / dx
                 y, z = t * dy, h + t * dz
-                where = np.flatnonzero((t > 0) & (t < near) & (y > p.facade) & (y < p.end) & (z < high) & (z > 0))
+                where = np.flatnonzero(
+                    (t > 0) & (t < near) & (y > p.facade) & (y < p.end - CROSS) & (z < high) & (z > 0)
+                )
                 near[where] = t[where]
                 self.wall(y[where], z[where], where, normal * m * p.sun[0], block, t[where])
 
@@ -314,6 +203,7 @@ class Painter:
         """Paint a standing thing: shapes with colour, share of sun and glow."""
         boxes = np.array([s.bounds() for s, *_ in parts])
         at = self.grid.area(*boxes[:, :2].min(0), *boxes[:, 2:].max(0))
+        at = Area(at.y0 & ~1, at.y1, at.x0 & ~1, at.x1)  # chroma has every second pixel
         if at.empty:
             return
         whole = np.zeros((at.y1 - at.y0, at.x1 - at.x0), np.float32)
@@ -399,23 +289,23 @@ class Painter:
 
     def finish(self) -> Maps:
         """Return the maps."""
-        half = np.float16
         veg = (self.cr < -0.03) & (self.ground == 0) & (self.distance < 200)
         near = 1 / (1 + (self.distance / 14.0) ** 2)
         rows, cols = self.grid.ys[:, None], self.grid.xs[None, :]
         spot = np.exp(-(((cols - 320) / 330) ** 2) - ((rows - rows.max() * 0.6) / 240) ** 2)
         infrared = self.y * np.where(veg, np.float32(4.0), np.float32(1.0)) * near * spot
-        return Maps(
-            self.y.astype(half),
-            (self.y * self.sunlit).astype(half),
-            (self.y * self.lamp).astype(half),
-            self.glow.astype(half),
-            infrared.astype(half),
-            self.cb.astype(half),
-            self.cr.astype(half),
-            self.ground.astype(half),
-            tuple(self.veils),
-        )
+        planes = {
+            "sky": self.y,
+            "sun": self.y * self.sunlit,
+            "lamp": self.y * self.lamp,
+            "glow": self.glow,
+            "infrared": infrared,
+            "cb": self.cb,
+            "cr": self.cr,
+            "ground": self.ground,
+            "wall": np.where(self.walls, self.distance, np.float32(60_000)),
+        }
+        return Maps(**{name: plane.astype(np.float16) for name, plane in planes.items()}, veils=tuple(self.veils))
 
 
 def replace_luma(c: Colour, luma: float) -> Colour:

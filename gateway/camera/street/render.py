@@ -1,47 +1,57 @@
-"""From light and shapes to pixels: one raster's picture in linear light, then what a sensor makes of it.
+"""From light and shapes to light on the sensor: one raster's picture, in lux x reflectance.
 
-signal = reflectance x illuminance x exposure; shot and read noise are added to it; its square root is the grey level.
-Under a square root shot noise is equal everywhere, as in a real gamma-coded picture. Work arrays are made once.
-Not here: what there is to see (actors.py, scenes.py), when (street.py). Called on the thread that reads the camera.
+What stands, lit; layers behind; shadows and pools of light; actors, the far ones first; layers before all. Work arrays
+are made once. Not here: what there is to see (actors.py, layers.py), noise and grey levels (sensor.py). Called on the
+thread that reads the camera.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gateway.camera.street.shapes import Area, Grid
+from gateway.camera.street.maps import Veil
+from gateway.camera.street.shapes import Area, Ellipse, Grid
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
-    from gateway.camera.street.actors import Look, Part
-    from gateway.camera.street.backdrop import Maps
+    from gateway.camera.street.actors import Look, Part, Pool
+    from gateway.camera.street.layers import Layer
     from gateway.camera.street.light import Light
+    from gateway.camera.street.maps import Maps
     from gateway.camera.street.view import Floats
 
-SHOT = 9.0e-5
-"""Variance of the signal per unit of signal and of gain, for a pixel of the luma plane."""
-READ = 2.2e-4
-"""Standard deviation of the signal per unit of gain in the dark."""
-BLACK = 0.004
-"""Offset of the sensor, as a signal: black is not 0."""
+    Numbers = NDArray[np.floating[Any]]
 
 
-class NoisePool:
-    """Standard normal numbers, made once; a frame's noise is a stretch of it that its number chooses."""
+class Lit(NamedTuple):
+    """Lux where an actor stands."""
 
-    def __init__(self, seed: int, size: int = 1 << 19) -> None:
-        self.values = np.random.default_rng([seed, 4]).standard_normal(size, np.float32)
+    sky: float
+    sun: float
+    lamp: float
+    infrared: float
 
-    def at(self, key: int, count: int) -> Floats:
-        """Return `count` numbers for a key; `count` is well below the pool's size."""
-        mixed = (key * 0x9E3779B97F4A7C15 + 0x7F4A7C15) & 0xFFFFFFFFFFFFFFFF
-        mixed = ((mixed ^ (mixed >> 29)) * 0xBF58476D1CE4E5B9) & 0xFFFFFFFFFFFFFFFF
-        start = (mixed >> 24) % (len(self.values) - count)
-        return self.values[start : start + count]
+
+class Specks(NamedTuple):
+    """Many small things, each array (n,), in view units."""
+
+    x: Numbers
+    y: Numbers
+    dx: Numbers
+    """A streak goes from (x, y) to (x + dx, y + dy)."""
+    dy: Numbers
+    radius: Numbers
+    glow: Numbers
+    """Lux x reflectance."""
+    opaque: Numbers
+    """0..1."""
 
 
 @dataclass(slots=True)
@@ -53,219 +63,231 @@ class Drawn:
     """How much of each pixel of `at` it covers, where nothing that stands hides it."""
 
 
+def union(boxes: Sequence[tuple[float, float, float, float]]) -> tuple[float, float, float, float]:
+    """Return the rectangle round rectangles."""
+    return min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
+
+
 class Raster:
     """One size of picture."""
 
-    def __init__(self, maps: Maps, g: Grid, pool: NoisePool, *, chroma: bool) -> None:
-        self.maps, self.grid, self.pool = maps, g, pool
+    def __init__(self, maps: Maps, g: Grid, *, chroma: bool) -> None:
+        self.maps, self.grid, self.chroma = maps, g, chroma
         self.height, self.width = maps.sky.shape
         self.signal: Floats = np.zeros((self.height, self.width), np.float32)
         self.lit: Floats = np.zeros_like(self.signal)
         self.shade: Floats = np.zeros_like(self.signal)
+        self.unsure: NDArray[np.bool_] | None = None if chroma else np.zeros(self.signal.shape, np.bool_)
+        """Where a shadow falls; kept for the luma plane only."""
         self.dirty: list[Area] = []
         self.light: Light | None = None
-        self.chroma = chroma
-        rows = self.height * 3 // 2 if chroma else self.height
-        self.pixels: NDArray[np.uint8] = np.zeros((rows, self.width), np.uint8)
-        self.band = max(1, min(self.height, 65_536 // self.width)) & ~1 or 1
-        self.work = [np.zeros((self.band, self.width), np.float32) for _ in range(2)]
+        self.tint: Floats | None = None
         if chroma:
-            half = (self.height // 2, self.width // 2)
-            self.tint = np.zeros((2, *half), np.float32)
-            self.plain = np.stack(
-                [a[0 : half[0] * 2 : 2, 0 : half[1] * 2 : 2].astype(np.float32) for a in (maps.cb, maps.cr)]
-            )
+            self.plain = np.stack([a[::2, ::2].astype(np.float32) for a in (maps.cb, maps.cr)])
+            self.tint = self.plain.copy()
 
     def light_up(self, light: Light) -> None:
-        """Lay the standing picture's light afresh when its mixture changed by more than a pixel could show."""
+        """Lay light on what stands afresh, when its mixture changed by more than half a grey level could show."""
         old = self.light
         if old is not None:
-            scale = max(light.lux, 1e-6)
-            pairs = (
-                (light.sun, old.sun),
-                (light.sky, old.sky),
-                (light.lamp, old.lamp),
-                (light.glow, old.glow),
-                (light.infrared, old.infrared),
-            )
-            if all(abs(a - b) <= 0.004 * max(scale if i < 2 else 0, a) for i, (a, b) in enumerate(pairs)):
+            day = max(light.sun, light.sky)
+            pairs = [(light.sun, old.sun, day), (light.sky, old.sky, day), (light.lamp, old.lamp, 0.0)]
+            pairs += [(light.glow, old.glow, 0.0), (light.infrared, old.infrared, 0.0)]
+            if all(abs(new - was) <= 0.008 * max(new, scale) for new, was, scale in pairs):
                 return
         self.light = light
         m = self.maps
-        for top in range(0, self.height, self.band):
-            rows = slice(top, min(top + self.band, self.height))
+        rows_at_once = max(1, 65_536 // self.width)
+        for top in range(0, self.height, rows_at_once):
+            rows = slice(top, top + rows_at_once)
             lit = self.lit[rows]
             np.multiply(m.sky[rows], np.float32(light.sky), out=lit, dtype=np.float32)
-            work = self.work[0][: lit.shape[0]]
-            for plane, lux in (
-                (m.sun, light.sun),
-                (m.lamp, light.lamp),
-                (m.glow, light.glow),
-                (m.infrared, light.infrared),
-            ):
+            others = ((m.sun, light.sun), (m.lamp, light.lamp), (m.glow, light.glow), (m.infrared, light.infrared))
+            for plane, lux in others:
                 if lux:
-                    np.multiply(plane[rows], np.float32(lux), out=work, dtype=np.float32)
-                    lit += work
+                    lit += np.multiply(plane[rows], np.float32(lux), dtype=np.float32)
 
-    def compose(self, light: Light, looks: list[Look]) -> list[Drawn | None]:
-        """Draw the corner (lux x reflectance) into `signal`: what stands, shadows, then actors, the far ones first."""
+    def compose(self, light: Light, looks: Sequence[Look], layers: Sequence[Layer], t: float) -> list[Drawn | None]:
+        """Draw second `t` into `signal`; `looks` are in painting order. Return where each actor came to stand."""
         self.light_up(light)
         np.copyto(self.signal, self.lit)
-        if self.chroma:
+        if self.tint is not None:
             np.copyto(self.tint, self.plain)
         for at in self.dirty:
             self.shade[at.slices] = 0
         self.dirty.clear()
-        for look in looks:
-            self.cast(look, light)
-        return [self.put(look, light) for look in looks]
+        if self.unsure is not None:
+            self.unsure[:] = False
+        for layer in layers:
+            layer.behind(self, light, t)
+        shares = [math.prod(layer.sun_share(*look.foot, t) for layer in layers) for look in looks]
+        for look, share in zip(looks, shares, strict=True):
+            self.cast(look, light.sun * share, light.sky)
+            for pool in look.pools:
+                self.pour(pool)
+        drawn = [self.put(look, self.falls_on(look, light, share)) for look, share in zip(looks, shares, strict=True)]
+        for layer in layers:
+            layer.before(self, light, t)
+        return drawn
 
-    def cast(self, look: Look, light: Light) -> None:
+    def cast(self, look: Look, sun: float, sky: float) -> None:
         """Take the light that this actor keeps from the ground."""
-        for shape, keeps_sun, keeps_sky in look.shadows:
-            sun = keeps_sun * light.sun
-            at = self.grid.area(*shape.bounds())
-            if at.empty or (sun <= 0 and keeps_sky <= 0):
+        for of_sun in (True, False):
+            if of_sun and sun < 0.02 * sky:
                 continue
-            cover = shape.cover(self.grid, at)
-            cover *= self.maps.ground[at.slices]
-            signal = self.signal[at.slices]
-            if keeps_sun and light.sun > 0:
-                old = self.shade[at.slices]
-                more = np.maximum(cover * np.float32(keeps_sun), old)
-                more -= old
-                old += more
-                more *= self.maps.sun[at.slices]
-                more *= np.float32(light.sun)
-                signal -= more
-                self.dirty.append(at)
-            if keeps_sky:
-                signal *= 1 - np.float32(keeps_sky) * cover
+            shadows = [(s.shape, s.shape.bounds(), s.sun if of_sun else s.sky) for s in look.shadows]
+            shadows = [s for s in shadows if s[2] > 0]
+            if not shadows:
+                continue
+            whole = self.grid.area(*union([box for _, box, _ in shadows]))
+            if whole.empty:
+                continue
+            keeps = np.zeros((whole.y1 - whole.y0, whole.x1 - whole.x0), np.float32)
+            for shape, box, share in shadows:
+                at = self.grid.area(*box)
+                if at.empty:
+                    continue
+                cover = shape.cover(self.grid, at)
+                cover *= np.float32(share)
+                inner = keeps[at.y0 - whole.y0 : at.y1 - whole.y0, at.x0 - whole.x0 : at.x1 - whole.x0]
+                np.maximum(inner, cover, out=inner)
+            keeps *= self.maps.ground[whole.slices]
+            if self.unsure is not None:
+                self.unsure[whole.slices] |= keeps > 0.04
+            signal = self.signal[whole.slices]
+            if not of_sun:
+                np.subtract(1, keeps, out=keeps)
+                signal *= keeps
+                continue
+            old = self.shade[whole.slices]  # where two shadows meet it is not twice as dark
+            np.maximum(keeps, old, out=keeps)
+            keeps -= old
+            old += keeps
+            keeps *= self.maps.sun[whole.slices]
+            keeps *= np.float32(sun)
+            signal -= keeps
+            self.dirty.append(whole)
 
-    def put(self, look: Look, light: Light) -> Drawn | None:
-        """Paint one actor; return where, or None when it is out of the picture."""
-        g = self.grid
+    def pour(self, pool: Pool) -> None:
+        """Add a pool of light on whatever is there."""
+        at = self.grid.area(*Ellipse(pool.centre, pool.u, pool.v).bounds())
+        det = pool.u[0] * pool.v[1] - pool.u[1] * pool.v[0]
+        if at.empty or abs(det) < 1e-3:
+            return
+        xs = self.grid.xs[at.x0 : at.x1] - np.float32(pool.centre[0])
+        ys = self.grid.ys[at.y0 : at.y1, None] - np.float32(pool.centre[1])
+        p = xs * np.float32(pool.v[1] / det) - ys * np.float32(pool.v[0] / det)
+        q = ys * np.float32(pool.u[0] / det) - xs * np.float32(pool.u[1] / det)
+        p *= p
+        q *= q
+        p += q
+        np.subtract(1, p, out=p)
+        np.maximum(p, 0, out=p)
+        p *= p
+        p *= np.float32(pool.lux)
+        p *= self.maps.sky[at.slices]
+        self.signal[at.slices] += p
+
+    def put(self, look: Look, lit: Lit) -> Drawn | None:
+        """Paint one actor; return where, or None when it is out of the picture or this is the large picture."""
         boxes = [part.shape.bounds() for part in look.parts]
-        whole = g.area(
-            min(b[0] for b in boxes), min(b[1] for b in boxes), max(b[2] for b in boxes), max(b[3] for b in boxes)
-        )
+        whole = self.even(self.grid.area(*union(boxes)))
         if whole.empty:
             return None
-        if self.chroma:  # chroma has every second pixel: start and end on one
-            whole = Area(
-                whole.y0 & ~1,
-                min((whole.y1 + 1) & ~1, self.height),
-                whole.x0 & ~1,
-                min((whole.x1 + 1) & ~1, self.width),
-            )
-        shape = (whole.y1 - whole.y0, whole.x1 - whole.x0)
-        alpha, glow = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-        tint = np.zeros((2, (shape[0] + 1) // 2, (shape[1] + 1) // 2), np.float32) if self.chroma else None
-        lights = self.falls_on(look, light)
-        for part in look.parts:
-            at = g.area(*part.shape.bounds())
+        signal, tint = self.signal, self.tint
+        alpha = np.zeros((whole.y1 - whole.y0, whole.x1 - whole.x0), np.float32) if tint is None else None
+        hidden = self.behind_veils(whole, look.depth)
+        for part, box in zip(look.parts, boxes, strict=True):
+            at = self.even(self.grid.area(*box))
             if at.empty:
                 continue
-            if self.chroma:
-                at = Area(at.y0 & ~1, min((at.y1 + 1) & ~1, self.height), at.x0 & ~1, min((at.x1 + 1) & ~1, self.width))
-            cover = part.shape.cover(g, at)
-            inner = (slice(at.y0 - whole.y0, at.y1 - whole.y0), slice(at.x0 - whole.x0, at.x1 - whole.x0))
-            a, s = alpha[inner], glow[inner]
-            s += cover * (np.float32(self.shine(part, lights)) - s)
-            a += cover * (1 - a)
+            cover = part.shape.cover(self.grid, at)
+            patch = signal[at.slices]
+            more = np.float32(self.shine(part, lit)) - patch
+            more *= cover
+            patch += more
+            if alpha is not None:
+                a = alpha[at.y0 - whole.y0 : at.y1 - whole.y0, at.x0 - whole.x0 : at.x1 - whole.x0]
+                np.multiply(a, cover, out=more)
+                a += cover
+                a -= more
             if tint is not None:
                 few = cover[::2, ::2]
-                for plane, value in ((tint[0], part.colour.cb), (tint[1], part.colour.cr)):
-                    p = plane[
-                        inner[0].start // 2 : (inner[0].stop + 1) // 2, inner[1].start // 2 : (inner[1].stop + 1) // 2
-                    ]
+                for plane, value in zip(tint, part.colour[1:], strict=True):
+                    p = plane[at.halved]
                     p += few * (np.float32(value) - p)
-        self.hide(whole, look.depth, alpha, glow, tint)
-        under = self.signal[whole.slices]
-        under *= 1 - alpha
-        under += glow
-        if tint is not None:
-            half = (slice(whole.y0 // 2, (whole.y1 + 1) // 2), slice(whole.x0 // 2, (whole.x1 + 1) // 2))
-            few = 1 - alpha[::2, ::2]
-            for i in (0, 1):
-                patch = self.tint[i][half]
-                few_i, tint_i = few[: patch.shape[0], : patch.shape[1]], tint[i][: patch.shape[0], : patch.shape[1]]
-                patch *= few_i
-                patch += tint_i
-            return None
-        return Drawn(whole, alpha)
+        for at, cover, before, tint_before in hidden:
+            signal[at.slices] += cover * (before - signal[at.slices])
+            if tint is not None and tint_before is not None:
+                tint[:, *at.halved] += cover[::2, ::2] * (tint_before - tint[:, *at.halved])
+            if alpha is not None:
+                alpha[at.y0 - whole.y0 : at.y1 - whole.y0, at.x0 - whole.x0 : at.x1 - whole.x0] *= 1 - cover
+        return None if alpha is None else Drawn(whole, alpha)
 
-    def hide(self, at: Area, depth: float, *layers: NDArray[np.float32] | None) -> None:
-        """Take away what stands behind a tree or a mast."""
-        for veil in self.maps.veils:
-            if veil.depth >= depth:
-                continue
-            y0, y1 = max(at.y0, veil.at.y0), min(at.y1, veil.at.y1)
-            x0, x1 = max(at.x0, veil.at.x0), min(at.x1, veil.at.x1)
-            if y0 >= y1 or x0 >= x1:
-                continue
-            keep = 1 - veil.cover[y0 - veil.at.y0 : y1 - veil.at.y0, x0 - veil.at.x0 : x1 - veil.at.x0].astype(
-                np.float32
-            )
-            for layer in layers:
-                if layer is None:
-                    continue
-                if layer.ndim == 3:
-                    few = keep[(y0 & 1) :: 2, (x0 & 1) :: 2]
-                    v, u = (y0 - at.y0 + 1) // 2, (x0 - at.x0 + 1) // 2
-                    layer[:, v : v + few.shape[0], u : u + few.shape[1]] *= few
-                else:
-                    layer[y0 - at.y0 : y1 - at.y0, x0 - at.x0 : x1 - at.x0] *= keep
+    def even(self, at: Area) -> Area:
+        """Let a rectangle begin on a pixel that has chroma."""
+        return at if self.tint is None else Area(at.y0 & ~1, at.y1, at.x0 & ~1, at.x1)
 
-    def falls_on(self, look: Look, light: Light) -> tuple[float, float, float]:
-        """Return the lux from the sky, the sun and all lamps where the actor stands."""
+    def behind_veils(self, at: Area, depth: float) -> list[tuple[Area, Floats, Floats, Floats | None]]:
+        """Remember the picture where a house, a tree or a mast stands before this depth."""
+        kept = []
+        walls = [v for v in self.maps.veils if v.depth < depth]
+        house = self.maps.wall[at.slices] < depth
+        if house.any():
+            walls.append(Veil(0.0, at, house.astype(np.float16)))
+        for veil in walls:
+            v = veil.at
+            both = Area(max(at.y0, v.y0), min(at.y1, v.y1), max(at.x0, v.x0), min(at.x1, v.x1))
+            if both.empty:
+                continue
+            cover = veil.cover[both.y0 - v.y0 : both.y1 - v.y0, both.x0 - v.x0 : both.x1 - v.x0].astype(np.float32)
+            colours = None
+            if self.tint is not None:
+                colours = self.tint[:, *both.halved].copy()
+            kept.append((both, cover, self.signal[both.slices].copy(), colours))
+        return kept
+
+    def falls_on(self, look: Look, light: Light, sun_share: float) -> Lit:
+        """Return the light where an actor stands."""
         g, m = self.grid, self.maps
         x = min(max(int((look.foot[0] - g.xs[0]) / g.x_step), 0), self.width - 1)
         y = min(max(int((look.foot[1] - g.ys[0]) / g.y_step), 0), self.height - 1)
         refl = max(float(m.sky[y, x]), 0.01)
-        lamp = float(m.lamp[y, x]) / refl * light.lamp + float(m.infrared[y, x]) / refl * light.infrared
-        visible = 1.0 if float(m.sun[y, x]) / refl > 0.2 else 0.15
-        return light.sky, visible * light.sun, lamp + 0.1 * light.lamp
+        sunny = min(float(m.sun[y, x]) / refl * 2.5, 1.0)
+        lamp = float(m.lamp[y, x]) / refl * light.lamp + 0.1 * light.lamp
+        return Lit(light.sky, sunny * sun_share * light.sun, lamp, float(m.infrared[y, x]) / refl * light.infrared)
 
     @staticmethod
-    def shine(part: Part, lights: tuple[float, float, float]) -> float:
-        """Return lux x reflectance of a part."""
-        sky, sun, lamp = lights
-        return part.colour.luma * (sky * part.sky + sun * part.sun + lamp * 0.7) + part.glow
+    def shine(part: Part, lit: Lit) -> float:
+        """Return lux x reflectance of a part; cloth of any colour is rather bright in the infra-red."""
+        luma = part.colour.luma
+        visible = lit.sky * part.sky + lit.sun * part.sun + lit.lamp * 0.7
+        return luma * visible + (0.5 * luma + 0.2) * lit.infrared + part.glow
 
-    def expose(self, exposure: float, gain: float, key: int, *, quiet: float = 1.0, grey: bool = False) -> None:
-        """Turn `signal` into `pixels`: `exposure` is signal per lux, `gain` scales the noise, `key` chooses it."""
-        shot, read = np.float32(SHOT * gain * quiet), np.float32((READ * gain) ** 2 * quiet)
-        for n, top in enumerate(range(0, self.height, self.band)):
-            rows = slice(top, min(top + self.band, self.height))
-            size = (rows.stop - rows.start) * self.width
-            s, w = self.work[0][: rows.stop - rows.start], self.work[1][: rows.stop - rows.start]
-            np.multiply(self.signal[rows], np.float32(exposure), out=s)
-            np.minimum(s, 1.5, out=s)  # a full well holds no more
-            np.multiply(s, shot, out=w)
-            w += read
-            np.sqrt(w, out=w)
-            w *= self.pool.at(key * 64 + n, size).reshape(w.shape)
-            s += w
-            s += np.float32(BLACK)
-            np.clip(s, 0.0, 0.9999, out=s)
-            np.sqrt(s, out=s)
-            s *= 255.99
-            self.pixels[rows] = s
-        if self.chroma:
-            self.colour_in(grey=grey)
-
-    def colour_in(self, *, grey: bool) -> None:
-        """Fill the two chroma planes below the luma plane (I420)."""
-        h, w = self.height, self.width
-        planes = self.pixels[h:].reshape(2, h // 2, w // 2)
-        if grey:
-            planes[:] = 128
-            return
-        luma = self.pixels[:h:2, ::2].astype(np.float32)
-        for i in (0, 1):
-            value = self.tint[i]
-            value *= luma
-            value += 128.5
-            np.clip(value, 0, 255, out=value)
-            planes[i] = value
+    def specks(self, things: Specks, *, flake: bool) -> None:
+        """Draw many small things at once: streaks, or round flakes."""
+        x, y, dx, dy, radius, glow, opaque = (np.asarray(a, np.float32) for a in things)
+        g = self.grid
+        # One sample per row of the raster; each paints the pixels of its row within the radius.
+        reach = radius if flake else np.abs(dy) / 2
+        rows = max(int(np.ceil(2 * float(reach.max(initial=0.0)) / g.y_step)) + 1, 1)
+        share = (np.arange(rows, dtype=np.float32) + 0.5) / rows
+        if flake:
+            py: Numbers = y[:, None] + (2 * share - 1) * radius[:, None]
+            px = np.repeat(x[:, None], rows, 1)
+            half: Numbers = radius[:, None] * np.sqrt(np.maximum(1 - (2 * share - 1) ** 2, np.float32(0)))
+        else:
+            py, px = y[:, None] + share * dy[:, None], x[:, None] + share * dx[:, None]
+            half = np.repeat(radius[:, None], rows, 1)
+        iy = np.floor((py - g.ys[0]) / g.y_step + 0.5).astype(np.int32)
+        fx = (px - g.xs[0]) / g.x_step
+        wide = half * np.float32(g.per_unit)
+        span = int(np.ceil(float(wide.max(initial=0.0)) + 0.5))
+        first = np.floor(fx + 0.5).astype(np.int32)
+        flat = self.signal.reshape(-1)
+        for offset in range(-span, span + 1):
+            ix = first + offset
+            cover = np.clip(wide + 0.5 - np.abs(ix - fx), 0.0, np.minimum(1.0, 2 * wide)) * opaque[:, None]
+            inside = (iy >= 0) & (iy < self.height) & (ix >= 0) & (ix < self.width) & (cover > 0)
+            where = (iy * self.width + ix)[inside]
+            flat[where] += (np.broadcast_to(glow[:, None], cover.shape)[inside] - flat[where]) * cover[inside]

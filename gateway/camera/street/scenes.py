@@ -1,28 +1,34 @@
-"""What happens on the corner: who comes when, how the light goes, what befalls the camera. Data and a timetable.
+"""What happens on the corner: how the light goes, who comes when, what weather there is, what befalls the camera. Data.
 
-Not here: how it is drawn (render.py). Pure functions of time and seed.
+Not here: ways and the timetable (timetable.py), how anything is drawn. Pure functions of time and seed.
 """
 
 from __future__ import annotations
 
-import heapq
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.camera.street.actors import Actor, Kind, actor
+from gateway.camera.street import layers as l
+from gateway.camera.street.actors import Kind
 from gateway.camera.street.light import Light, daylight
-from gateway.camera.street.paths import Path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
-    from gateway.camera.street.backdrop import Plan
+    from gateway.camera.street.plan import Plan
 
 Entry = tuple[float, Kind, str]
 """Second, kind and the name of a way."""
+Spans = tuple[tuple[float, float], ...]
+"""(from, to) in seconds."""
+
+
+def no_layers(plan: Plan, seed: int) -> list[l.Layer]:  # noqa: ARG001 - one signature for all
+    """Return nothing."""
+    return []
 
 
 @dataclass(frozen=True)
@@ -36,128 +42,162 @@ class Scene:
     every: float = 0.0
     """Mean seconds between those who come by chance; 0: nobody does."""
     chance_from: float = 0.0
-    covered: tuple[tuple[float, float], ...] = ()
-    """Spans (from, to) in seconds in which something hangs before the lens."""
+    layers: Callable[[Plan, int], list[l.Layer]] = no_layers
+    lie: str = ""
+    """What is special about the corner itself: see `plan.plan`."""
+    covered: Spans = ()
+    defocused: Spans = ()
+    frozen: Spans = ()
+    knocked: float = math.inf
+    """Second at which somebody turns the camera for good."""
+    sway: float = 0.0
+    """View units by which the pole sways."""
+    hunting: float = 0.0
+    """Stops by which the exposure swings."""
 
 
-def day_to_dusk(t: float) -> Light:
-    """A quarter of an hour of afternoon, dusk, evening and morning in four minutes."""
-    u = t % 240
-    altitude = np.interp(u, (0, 22, 58, 110, 150, 240), (24.0, 22.0, -6.0, -6.0, 22.0, 24.0))
+def noon(_: float) -> Light:
+    """A clear day."""
+    return daylight(24.0)
+
+
+def night(_: float) -> Light:
+    """Street lamps."""
+    return daylight(-9.0)
+
+
+def infrared(_: float) -> Light:
+    """No lamp but the camera's own."""
+    return Light(sky=0.02, glow=1.0, infrared=30.0)
+
+
+def dusk_once(t: float) -> Light:
+    """Four minutes from an afternoon through dusk and evening to the next morning, over and over."""
+    altitude = np.interp(t % 240, (0, 22, 58, 110, 150, 240), (24.0, 22.0, -6.0, -6.0, 22.0, 24.0))
     return daylight(float(altitude))
 
 
-def ways(plan: Plan, rng: np.random.Generator) -> dict[str, Callable[[float], Path]]:
-    """Return the named ways of a corner: second -> path. Each draws its speed and its line anew."""
-    m, k, far = plan.mirror, plan.kerb, plan.far_kerb
-    lane_near, lane_far = k + plan.road * 0.25, k + plan.road * 0.75
-    side = (plan.side[0] + plan.side[1]) / 2
-
-    def line(*points: tuple[float, float], speed: float, **more: object) -> Callable[[float], Path]:
-        back = rng.random() < 0.5 and not more.pop("one_way", False)
-        more.pop("one_way", None)
-        pts = tuple((x * m, y) for x, y in (points[::-1] if back else points))
-        return lambda t: Path(pts, speed, t, **more)  # type: ignore[arg-type]
-
-    def walk() -> float:
-        return float(rng.uniform(1.0, 1.7))
-
-    def drive() -> float:
-        return float(rng.uniform(6.5, 11.0))
-
-    y_near, y_far = k - rng.uniform(0.5, 2.2), far + rng.uniform(0.7, 1.6)
-    zebra = side - 6.5 + rng.uniform(-0.8, 0.8)
-    stop_at = 24.0 + (zebra - 1.5 - 3.0) * 1.0
-    return {
-        "near": line((-13, y_near), (13, y_near + rng.uniform(-0.4, 0.4)), speed=walk()),
-        "far": line((-22, y_far), (22, y_far), speed=walk()),
-        "zebra": line((zebra, k - 5.5), (zebra, far + 0.9), (plan.walls[0] - 14, far + 1.2), speed=walk()),
-        "up": line((plan.walls[0] + 1.0, far + 1.0), (plan.walls[0] + 1.2, 70.0), speed=walk()),
-        "distant": line((plan.walls[0] + 0.6, 78.0), (plan.walls[1] - 0.6, 76.0), speed=walk()),
-        "cycle": line((-18, lane_near - 0.9), (18, lane_near - 0.9), speed=float(rng.uniform(4.5, 7.5)), one_way=True),
-        "road": line((-24, lane_near), (24, lane_near), speed=drive(), one_way=True),
-        "back": line((30, lane_far), (-30, lane_far), speed=drive(), one_way=True),
-        "stopping": line(
-            (-24, lane_near),
-            (24, lane_near),
-            speed=drive() * 0.8,
-            one_way=True,
-            halts=((stop_at, float(rng.uniform(5, 8))),),
-            smooth=6.0,
-        ),
-        "turning": line(
-            (side - 1.5, 100.0),
-            (side - 1.5, far + 6.0),
-            (side - 2.1, far + 2.2),
-            (side - 4.2, lane_far + 0.6),
-            (side - 7.0, lane_far),
-            (-30, lane_far),
-            speed=5.0,
-            one_way=True,
-        ),
-        "parking": line(
-            (-24, lane_near),
-            (-4, lane_near - 0.2),
-            (0.5, k + 1.05),
-            (5.5, k + 1.0),
-            speed=4.5,
-            one_way=True,
-            halts=((29.6, 100_000.0),),
-            smooth=5.0,
-        ),
-    }
+def ramp(t: float) -> Light:
+    """Overcast thickens and thins: a factor of four within ten seconds."""
+    f = 2.0 ** (1.0 + math.cos(2 * math.pi * t / 20.0))
+    return Light(sun=0.0, sky=1500.0 * f, glow=5.0)
 
 
-LIKELY: tuple[tuple[Kind, str, float], ...] = (
-    ("person", "near", 0.22),
-    ("person", "far", 0.16),
-    ("person", "zebra", 0.1),
-    ("person", "up", 0.08),
-    ("person", "distant", 0.06),
-    ("cyclist", "cycle", 0.12),
-    ("car", "road", 0.08),
-    ("car", "back", 0.08),
-    ("van", "back", 0.03),
-    ("car", "stopping", 0.04),
-    ("car", "turning", 0.03),
-)
+def switched(t: float) -> Light:
+    """Late dusk; the street lamps go off and on."""
+    on = t % 18 < 9
+    return Light(sky=3.0, lamp=30.0 if on else 0.0, glow=60.0 if on else 12.0)
 
-CORNER: tuple[Entry, ...] = (
-    (0.5, "person", "near"),
-    (4.0, "car", "road"),
-    (7.0, "person", "far"),
-    (9.0, "cyclist", "cycle"),
-    (12.0, "car", "stopping"),
-    (14.0, "person", "zebra"),
-    (20.0, "person", "distant"),
-    (26.0, "car", "back"),
-    (30.0, "person", "near"),
-    (34.0, "cyclist", "cycle"),
-    (38.0, "car", "turning"),
-    (42.0, "person", "far"),
+
+def infrared_switch(t: float) -> Light:
+    """Dusk with lamps far away; the filter goes out at 20 s, in again at 55 s, each time with two frames between."""
+    dim = Light(sky=2.5, lamp=3.0, glow=5.0)
+    if 20 <= t < 55:
+        return replace(dim, infrared=30.0, sky=0.4, lamp=1.0)
+    return dim
+
+
+def whole_day(length: float) -> Callable[[float], Light]:
+    """Return the light of 24 hours from noon to noon in `length` seconds; the lamps are off from one to four."""
+
+    def at(t: float) -> Light:
+        hour = (12 + 24 * t / length) % 24
+        light = daylight(4.0 - 36.0 * math.cos(2 * math.pi * hour / 24), overcast=0.0)
+        if 1 <= hour < 4:
+            return replace(light, lamp=0.0, glow=2.0, infrared=30.0, sky=0.02)
+        return light
+
+    return at
+
+
+def whole_weather(length: float) -> Callable[[Plan, int], list[l.Layer]]:
+    """Return the weather of that day: wind, clouds, a shower, insects, flurries before dawn, a web all night."""
+
+    def at(hour: float) -> float:
+        return ((hour - 12) % 24) / 24 * length
+
+    def make(plan: Plan, seed: int) -> list[l.Layer]:
+        return [
+            l.Foliage(seed, (at(14), at(19)), plan, 2.0),
+            l.Clouds(seed, (at(13), at(16))),
+            l.Rain(seed, (at(17), at(18.5)), 200),
+            l.Insects(seed, (at(1), at(2.5)), 2.5),
+            l.Web(seed, (at(1), at(4))),
+            l.Snow(seed, (at(5), at(6.5)), 200),
+            l.Clouds(seed + 1, (at(9), at(11.5))),
+        ]
+
+    return make
+
+
+OPENING: tuple[Entry, ...] = (
+    (0.5, "person", "near"), (4.0, "car", "road"), (7.0, "person", "far"), (9.0, "cyclist", "cycle"),
+    (12.0, "car", "stopping"), (14.0, "person", "zebra"), (20.0, "person", "distant"), (26.0, "car", "back"),
+    (30.0, "person", "near"), (34.0, "cyclist", "cycle"), (38.0, "car", "turning"), (42.0, "person", "far"),
     (47.0, "car", "road"),
-)
+)  # fmt: skip
+USUAL: tuple[Entry, ...] = (
+    (8.0, "person", "near"), (18.0, "person", "far"), (26.0, "car", "road"), (33.0, "cyclist", "cycle"),
+    (40.0, "person", "near"), (50.0, "car", "back"), (58.0, "person", "zebra"),
+)  # fmt: skip
+WALKERS: tuple[Entry, ...] = ((8.0, "person", "near"), (24.0, "person", "far"), (42.0, "person", "near"))
+PARKED: tuple[Entry, ...] = (
+    (-120.0, "car", "leaving"), (12.0, "person", "near"), (36.0, "car", "parking"), (52.0, "person", "near"),
+)  # fmt: skip
+LORRY: tuple[Entry, ...] = ((6.0, "lorry", "red light"), (55.0, "person", "near"), (75.0, "car", "road"))
+VIEW: tuple[Entry, ...] = ((4.0, "person", "near"), (70.0, "person", "near"), (84.0, "person", "far"))
+"""Nobody while the view is broken."""
+BROKEN: Spans = ((20.0, 65.0),)
 
 SCENES: dict[str, Scene] = {
-    "corner": Scene(day_to_dusk, CORNER, every=7.0, chance_from=48.0, covered=((53.0, 56.0),)),
-    "empty": Scene(lambda _: daylight(24.0)),
-}
+    "corner": Scene(dusk_once, OPENING, every=7.0, chance_from=48.0, covered=((53.0, 56.0),)),
+    "empty": Scene(noon),
+    # light
+    "noise": Scene(lambda _: Light(sky=0.5, lamp=1.6, glow=2.0), USUAL),
+    "ramp": Scene(ramp, USUAL),
+    "switch": Scene(switched, USUAL),
+    "hunting": Scene(noon, USUAL, hunting=0.5),
+    "cloud": Scene(noon, USUAL, layers=lambda _, s: [l.Clouds(s)]),
+    "headlights": Scene(lambda _: daylight(-9.0), USUAL, layers=lambda _, s: [l.Sweeps(s)]),
+    "flicker": Scene(night, USUAL, layers=lambda _, s: [l.Flicker(s), l.Flicker(s, mains=60.0, depth=0.15)]),
+    "irswitch": Scene(infrared_switch, USUAL),
+    "shadow": Scene(noon, (*USUAL, (14.0, "person", "unseen"), (46.0, "car", "unseen")), lie="low sun"),
+    # weather and nature
+    "rain": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [l.Rain(s)]),
+    "snow": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [l.Snow(s)]),
+    "insects": Scene(infrared, WALKERS, layers=lambda _, s: [l.Insects(s)]),
+    "web": Scene(infrared, WALKERS, layers=lambda _, s: [l.Web(s)]),
+    "foliage": Scene(noon, USUAL, layers=lambda p, s: [l.Foliage(s, l.FOREVER, p)], lie="trees"),
+    "water": Scene(noon, USUAL, layers=lambda p, s: [l.Water(s, l.FOREVER, p)], lie="water"),
+    "sway": Scene(noon, USUAL, sway=2.0),
+    # people and cars
+    "small": Scene(noon, tuple((3.0 + 9.0 * i, "person", "distant") for i in range(7))),
+    "cyclist": Scene(noon, tuple((6.0 + 8.0 * i, "cyclist", "glimpse") for i in range(8))),
+    "stand": Scene(noon, ((4.0, "person", "standing"), (60.0, "person", "far"))),
+    "parked": Scene(noon, PARKED),
+    "crossing": Scene(noon, tuple((4.0 + 22.0 * (i // 2), "person", ("there", "back again")[i % 2]) for i in range(6))),
+    "lorry": Scene(noon, LORRY, lie="near road"),
+    # the view
+    "covered": Scene(noon, VIEW, covered=BROKEN),
+    "defocused": Scene(noon, VIEW, defocused=BROKEN),
+    "moved": Scene(noon, VIEW, knocked=20.0),
+    "frozen": Scene(noon, (*VIEW, (17.0, "person", "near")), frozen=BROKEN),
+}  # fmt: skip
+
+DAY = 1440.0
+"""Seconds of the scene "day" when it is given no length: a minute an hour."""
 
 
-def timetable(scene: Scene, plan: Plan, seed: int) -> Iterator[Actor]:
-    """Yield who comes, in order of time; ids count from 1."""
-    rng = np.random.default_rng([seed, 5])
-    sure = list(scene.cast)
-    heapq.heapify(sure)
-    chance = scene.chance_from + float(rng.exponential(scene.every)) if scene.every else math.inf
-    weights = np.array([w for *_, w in LIKELY])
-    number = 0
-    while sure or chance < math.inf:
-        if sure and sure[0][0] <= chance:
-            t, kind, way = heapq.heappop(sure)
-        else:
-            kind, way, _ = LIKELY[int(rng.choice(len(LIKELY), p=weights / weights.sum()))]
-            t = chance
-            chance += 1.0 + float(rng.exponential(scene.every - 1.0))
-        number += 1
-        yield actor(number, kind, ways(plan, rng)[way](t), seed)
+def scene(name: str, length: float | None = None) -> Scene:
+    """Return a scene; "day" lasts `length` seconds (DAY when None).
+
+    Raises:
+        KeyError: there is none of this name.
+    """
+    if name == "day":
+        seconds = length or DAY
+        return Scene(whole_day(seconds), every=12.0, layers=whole_weather(seconds))
+    return SCENES[name]
+
+
+NAMES = (*SCENES, "day")
