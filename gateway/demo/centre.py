@@ -24,10 +24,7 @@ class Episode:
     """What has been heard of one episode so far."""
 
     id: str
-    kind: str = ""
-    camera: str = ""
     phase: str = ""
-    severity: str = ""
     zones: tuple[str, ...] = ()
     started: float = 0.0
     duration: float = 0.0
@@ -66,8 +63,6 @@ class Tally:
     event_bytes: int = 0
     pictures: int = 0
     picture_bytes: int = 0
-    simulated: bool = False
-    """Whether an event said that it did not happen."""
     latencies: list[float] = field(default_factory=list)
     """Of every event's first copy, in seconds."""
 
@@ -103,7 +98,7 @@ class Centre:
                     case ["media", _, episode]:
                         self._picture(episode, payload)
                     case name:
-                        self._states["/".join(name)] = json.loads(payload)
+                        self._states["/".join(name)] = dict(json.loads(payload))
             except (ValueError, KeyError, TypeError):
                 self._tally.damaged += 1
             self._state_changed.notify_all()
@@ -143,39 +138,38 @@ class Centre:
         return True
 
     def _event(self, kind: str, camera: str, payload: bytes, mono: float) -> None:
+        """Take an event; what is damaged raises before anything is changed."""
         event = inflate(payload)
-        data = event["data"]
-        if not self._new(event["id"]):
+        id_, of, data = str(event["id"]), str(event["correlationid"]), dict(event["data"])
+        latency = mono - float(data["mono"])
+        zones = tuple(str(zone["id"]) for zone in data.get("zones", []))
+        boxes: dict[float, Box] = {}
+        if kind == "motion":
+            started, duration, phase = float(data["started"]), float(data["duration"]), str(data["phase"])
+            boxes[round(started + duration, 3)] = Box(*data["box"])
+            for elapsed, *box in data.get("path", []):
+                boxes[round(started + elapsed, 3)] = Box(*box)
+        if not self._new(id_):
             return
-        tally = self._tally
-        tally.events += 1
-        tally.event_bytes += len(payload)
-        tally.simulated = tally.simulated or bool(data.get("simulated"))
-        latency = mono - data["mono"]
-        tally.latencies.append(latency)
+        self._tally.events += 1
+        self._tally.event_bytes += len(payload)
+        self._tally.latencies.append(latency)
         if kind not in {"motion", "stationary"}:
             what = data.get("state") or data.get("code") or ""
             said = {"start": "began", "end": "is over"}.get(data.get("phase", ""), "")
             self._notices.append(f"{camera}: {kind} {what} {said}".rstrip())
             return
-        episode = self._episodes.setdefault(event["correlationid"], Episode(event["correlationid"]))
+        episode = self._episodes.setdefault(of, Episode(of))
         episode.events += 1
         episode.event_bytes += len(payload)
         episode.latency = latency
-        episode.severity = event["severitytext"]
-        episode.camera = camera
-        episode.zones = tuple(zone["id"] for zone in data["zones"])
-        episode.started = data["started"]
+        episode.zones = zones
         if kind == "stationary":
-            self._notices.append(f"{camera}: something came and stays in {', '.join(episode.zones)}")
+            self._notices.append(f"{camera}: something came and stays in {', '.join(zones)}")
             return
-        episode.kind = kind
-        episode.phase = data["phase"]
-        episode.duration = data["duration"]
-        episode.outcome = data.get("outcome", "")
-        episode.boxes[round(episode.started + episode.duration, 3)] = Box(*data["box"])
-        for elapsed, *box in data.get("path", []):
-            episode.boxes[round(episode.started + elapsed, 3)] = Box(*box)
+        episode.phase, episode.started, episode.duration = phase, started, duration
+        episode.outcome = str(data.get("outcome", ""))
+        episode.boxes |= boxes
 
     def _picture(self, id_: str, payload: bytes) -> None:
         label = read_label(payload)

@@ -137,7 +137,7 @@ class Demo:
         self._began = 0.0
         """Monotonic time of the first frame."""
         self._elapsed = 0.0
-        self._shown: dict[str, str] = {}
+        self._shown: dict[str, list[str]] = {}
         """Of each ended episode: what the scene says that it shows."""
 
     def play(self, asked: threading.Event) -> Summary:
@@ -145,21 +145,38 @@ class Demo:
         subscriber = Subscriber(self._broker, [f"{self._address.root}/up/#"], self._centre.take)
         subscriber.start()
         try:
-            if not subscriber.wait_ready(CONNECT_SECONDS):
-                reason, hint = subscriber.error or "it does not answer", getattr(subscriber.error, "hint", "")
-                raise LinkError(f"{self._broker}: the broker cannot be used: {reason}", hint or "is it running?")
+            self._wait_for_broker(subscriber)
             _print(f"gateway {self._address.gateway}: the production daemon on camera {parse(self._source).shown}")
             _print(f"broker {self._broker}; pictures are kept in {self._pictures}")
             gateway = Gateway(self._folder, self._settings)
             try:
                 self._wait_for_first_frame(gateway, asked)
-                self._watch(gateway, asked)
+                logging.getLogger("gateway").setLevel(logging.ERROR)  # a log line would tear the table
+                screen = open_screen(f"what the centre receives from {self._address.root}")
+                try:
+                    self._watch(gateway, screen, asked)
+                    orderly = gateway.stop() and self._centre.wait_for_status("stopped", FAREWELL_SECONDS)
+                    screen.update(self._view(gateway))  # with the ends that its end brought
+                finally:
+                    screen.close()
             finally:
-                orderly = gateway.stop()
-            said_stopped = orderly and self._centre.wait_for_status("stopped", FAREWELL_SECONDS)
+                gateway.stop()
         finally:
             subscriber.stop()
-        return self._summary(gateway, orderly=orderly and said_stopped)
+        return self._summary(gateway, orderly=orderly)
+
+    def _wait_for_broker(self, subscriber: Subscriber) -> None:
+        """Return when the broker has confirmed the subscription.
+
+        Raises:
+            LinkError: it refuses, or does not answer.
+        """
+        deadline = time.monotonic() + CONNECT_SECONDS
+        while not subscriber.wait_ready(TURN_SECONDS):
+            error = subscriber.error
+            if error is not None or time.monotonic() > deadline:
+                hint = (error and error.hint) or "is it running, and does it speak MQTT 5?"
+                raise LinkError(f"{self._broker}: the broker cannot be used: {error or 'it does not answer'}", hint)
 
     def _wait_for_first_frame(self, gateway: Gateway, asked: threading.Event) -> None:
         """Return when the first frame was analysed, and set the clock.
@@ -187,26 +204,21 @@ class Demo:
                     said.get("hint") or f"see {gateway.log}",
                 )
 
-    def _watch(self, gateway: Gateway, asked: threading.Event) -> None:
+    def _watch(self, gateway: Gateway, screen: Screen, asked: threading.Event) -> None:
         """Show what arrives until the time is over, the recording has ended, or somebody has seen enough."""
-        logging.getLogger("gateway").setLevel(logging.ERROR)  # a log line would tear the table
-        screen: Screen = open_screen(f"what the centre receives from {self._address.root}")
         ask_at = 0.0
-        try:
-            while not asked.is_set():
-                now = time.monotonic()
-                self._elapsed = now - self._began
-                if now >= ask_at or self._elapsed >= self._seconds:
-                    ask_at = now + ASK_SECONDS
-                    gateway.check()
-                    self._rates.take(gateway.camera())
-                    gateway.cost.measure()
-                screen.update(self._view(gateway))
-                if self._elapsed >= self._seconds or self._rates.ended:
-                    return
-                asked.wait(max(min(TURN_SECONDS, self._seconds - self._elapsed), 0.01))
-        finally:
-            screen.close()
+        while not asked.is_set():
+            now = time.monotonic()
+            self._elapsed = now - self._began
+            if now >= ask_at or self._elapsed >= self._seconds:
+                ask_at = now + ASK_SECONDS
+                gateway.check()
+                self._rates.take(gateway.camera())
+                gateway.cost.measure()
+            screen.update(self._view(gateway))
+            if self._elapsed >= self._seconds or self._rates.ended:
+                return
+            asked.wait(max(min(TURN_SECONDS, self._seconds - self._elapsed), 0.01))
 
     def _view(self, gateway: Gateway) -> View:
         judged = self._judge()
@@ -229,12 +241,12 @@ class Demo:
     def _rows(self) -> Sequence[Row]:
         rows = []
         for episode in self._centre.episodes():
-            scene = self._shown.get(episode.id)
-            if scene is None and self._truth is not None:
-                scene = ", ".join(f"{thing.kind} {thing.id}" for thing in shown(episode.received(), self._truth.truth))
+            scene = self._shown.get(episode.id, [])
+            if not scene and self._truth is not None:
+                scene = [f"{thing.kind} {thing.id}" for thing in shown(episode.received(), self._truth.truth)]
                 if episode.ended and self._truth.last > episode.started + episode.duration:
                     self._shown[episode.id] = scene
-            rows.append(Row(episode, episode.started - self._began, scene or ""))
+            rows.append(Row(episode, episode.started - self._began, scene))
         return rows
 
     def _judge(self) -> Score | None:

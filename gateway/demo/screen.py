@@ -27,8 +27,8 @@ class Row:
     episode: Episode
     at: float
     """When it began, in seconds after the first frame."""
-    scene: str
-    """What it shows; empty: nothing was there."""
+    scene: Sequence[str]
+    """What it shows, most often shown first; empty: nothing was there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,10 @@ def scene_text(row: Row, view: View) -> str:
     """Return whether the scene agrees."""
     if not view.judged:
         return "-"
-    return f"yes: {row.scene}" if row.scene else "NO: nothing there"
+    if not row.scene:
+        return "NO: nothing there"
+    others = f" (+{len(row.scene) - 1})" if len(row.scene) > 1 else ""
+    return f"yes: {row.scene[0]}{others}"
 
 
 def progress_text(view: View) -> str:
@@ -189,6 +192,6 @@ class LiveScreen:
             )
         parts: list[RenderableType] = [table]
         parts += [Text(f"! {notice}", style="yellow") for notice in view.notices[-3:]]
-        parts.append(ProgressBar(total=view.seconds, completed=min(view.elapsed, view.seconds)))
         parts.append(Text(f"{view.elapsed:.0f} of {view.seconds:.0f} s: {progress_text(view)}"))
+        parts.append(ProgressBar(total=view.seconds, completed=min(view.elapsed, view.seconds)))  # ends no line: last
         return Group(*parts)

@@ -1,0 +1,402 @@
+"""The demo: what its little centre makes of messages, its numbers, and the whole of it as a process."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+import pytest
+
+from gateway.configuration import load_strict
+from gateway.demo import run
+from gateway.demo.broker import EmbeddedBroker, free_port
+from gateway.demo.centre import Centre, Episode, Tally
+from gateway.demo.follow import Rates, TruthFile
+from gateway.demo.process import configuration, street_source
+from gateway.demo.score import Score, Truth
+from gateway.demo.screen import PlainScreen, Row, View
+from gateway.demo.summary import Summary
+from gateway.errors import GatewayError
+from gateway.uplink.broker import parse_broker_url
+from gateway.uplink.subscriber import Subscriber
+from gateway.wire.draft import Draft, random_uuid7, rank_of
+from gateway.wire.message import Address, Message, Moment, inflate, make_message, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gateway.wire.draft import Phase
+
+ADDRESS = Address("demo", "gw-1")
+EPISODE = random_uuid7(1_700_000_000.0)
+KEYS = [
+    "frames",
+    "fps",
+    "episodes_true",
+    "episodes_found",
+    "events_false",
+    "messages_received",
+    "duplicates",
+    "bytes_per_episode",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "cpu_share",
+    "rss_mb",
+]
+
+
+def message(phase: Phase, mono: float, *, picture: bytes | None = None, **body: Any) -> Message:
+    """Return a message as the daemon makes it, of an episode that began at second 10."""
+    data: dict[str, Any] = {
+        "phase": phase,
+        "started": 10.0,
+        "duration": mono - 10.0,
+        "zones": [{"id": "road", "purpose": "carriageway"}],
+        "box": [0.1, 0.2, 0.3, 0.4],
+        "score": 1.0,
+    }
+    draft = Draft(
+        id=random_uuid7(mono),
+        rank=rank_of(phase, alarm=False),
+        kind="motion",
+        camera="cam0",
+        mono=mono,
+        episode=EPISODE,
+        phase=phase,
+        body={} if picture else data | body,
+        picture=picture,
+    )
+    return make_message(draft, ADDRESS, "0123abcd", 1, Moment(1.7e9, synced=True, mono=mono, boot="00000000"))
+
+
+def centre_with(folder: Path, *messages: Message, delay: float = 0.05) -> Centre:
+    """Return a centre that has received messages, each `delay` seconds after its frame."""
+    centre = Centre(ADDRESS.root, folder)
+    for number, sent in enumerate(messages):
+        centre.take(f"{ADDRESS.root}/{sent.topic}", sent.payload, False, 10.0 + number + delay)
+    return centre
+
+
+def test_phases_of_an_episode_are_joined(tmp_path: Path) -> None:
+    """Start and end make one episode, with all its boxes in time, its bytes, and the latency of the newest event."""
+    start = message("start", 10.0)
+    end = message("end", 11.0, outcome="left", path=[[0.0, 0.1, 0.2, 0.3, 0.4], [0.5, 0.2, 0.2, 0.3, 0.4]])
+    centre = centre_with(tmp_path, start, end)
+    (episode,) = centre.episodes()
+    assert episode.ended
+    assert (episode.zones, episode.outcome, episode.duration) == (("road",), "left", 1.0)
+    assert episode.event_bytes == len(start.payload) + len(end.payload)
+    assert [time for time, _ in episode.received().boxes] == [10.0, 10.5, 11.0]
+    assert episode.latency == pytest.approx(0.05)
+
+
+def test_what_came_before_is_dropped_and_counted(tmp_path: Path) -> None:
+    """The same event twice is one event and one duplicate; another event of the episode is no duplicate."""
+    start = message("start", 10.0)
+    twice = centre_with(tmp_path, start, start)
+    assert (twice.tally().messages, twice.tally().duplicates, twice.tally().events) == (2, 1, 1)
+    assert twice.episodes()[0].event_bytes == len(start.payload)
+    assert centre_with(tmp_path, start, message("update", 11.0)).tally().duplicates == 0
+
+
+def test_a_picture_is_kept_under_its_episode(tmp_path: Path) -> None:
+    """The folder holds the picture as it came, and its bytes stand apart from those of the events."""
+    picture = message("end", 11.0, picture=b"\xff\xd8" + bytes(30_000) + b"\xff\xd9")
+    (episode,) = centre_with(tmp_path, message("end", 11.0), picture).episodes()
+    assert (tmp_path / episode.picture).read_bytes() == picture.payload
+    assert episode.picture_bytes == len(picture.payload)
+    assert episode.event_bytes < 400
+
+
+@pytest.mark.parametrize(
+    "payload", [b"", b"{}", b"\x78nonsense", b"[1]", b'{"id":1,"correlationid":2,"data":3}', b"\xff\xd8"]
+)
+@pytest.mark.parametrize("topic", ["event/motion/cam0", f"media/cam0/{EPISODE}"])
+def test_a_damaged_message_is_counted_and_stops_nothing(tmp_path: Path, topic: str, payload: bytes) -> None:
+    """What cannot be read is one damaged message; the next one is taken as if nothing had been."""
+    centre = Centre(ADDRESS.root, tmp_path)
+    centre.take(f"{ADDRESS.root}/up/{topic}", payload, False, 10.0)
+    good = message("start", 10.0)
+    centre.take(f"{ADDRESS.root}/{good.topic}", good.payload, False, 10.0)
+    assert (centre.tally().damaged, centre.tally().events, len(centre.episodes())) == (1, 1, 1)
+
+
+def test_a_damaged_event_may_come_again_whole(tmp_path: Path) -> None:
+    """Damage leaves no trace: the same id that comes whole afterwards is an event and no duplicate."""
+    good = message("start", 10.0)
+    event = inflate(good.payload)
+    del event["data"]["duration"]
+    centre = Centre(ADDRESS.root, tmp_path)
+    for payload in (plain(event), good.payload):
+        centre.take(f"{ADDRESS.root}/{good.topic}", payload, False, 10.0)
+    assert (centre.tally().damaged, centre.tally().duplicates, centre.tally().events) == (1, 0, 1)
+
+
+def test_the_last_state_is_known_and_waited_for(tmp_path: Path) -> None:
+    """`wait_for_status` returns when the state arrives from another thread, and says no when it does not."""
+    centre = Centre(ADDRESS.root, tmp_path)
+    said = json.dumps({"v": 1, "state": "stopped", "session": "x"}).encode()
+    threading.Thread(target=centre.take, args=(f"{ADDRESS.root}/up/status", said, True, 1.0)).start()
+    assert centre.wait_for_status("stopped", 10.0)
+    assert not centre.wait_for_status("online", 0.0)
+
+
+def test_truth_is_read_while_it_is_written(tmp_path: Path) -> None:
+    """A line that is not complete yet is left for the next time, and no line is taken twice."""
+    truth = TruthFile(tmp_path / "truth.jsonl", Truth(0.02))
+    truth.read()
+    assert truth.truth.times == []
+    with truth.path.open("w") as file:
+        for part, times in (
+            ('{"mono":1.0,"obj', []),
+            ('ects":[]}\n{"mono":2.0,"objects":[]}\n{', [1.0, 2.0]),
+            ("", [1.0, 2.0]),
+        ):
+            file.write(part)
+            file.flush()
+            truth.read()
+            assert truth.truth.times == times
+
+
+def test_frame_rate_counts_each_report_once() -> None:
+    """The same report asked for twice weighs once, and no report at all changes nothing."""
+    rates = Rates()
+    for report in ({"frames": 30, "fps": 30.0}, {"frames": 30, "fps": 30.0}, {}, {"frames": 50, "fps": 20.0}):
+        rates.take(report)
+    assert (rates.frames, rates.mean) == (50, 25.0)
+
+
+def test_camera_source_gets_truth_and_seed_unless_it_says_otherwise() -> None:
+    """The simulated corner always writes its truth; what the user wrote wins; another camera is left alone."""
+    assert street_source(None, 7) == "street?seed=7&fps=30&truth=truth.jsonl"
+    assert street_source("street?scene=empty&seed=1", 7) == "street?seed=1&fps=30&truth=truth.jsonl&scene=empty"
+    assert street_source("/dev/video0", 7) is None
+
+
+def test_configuration_is_one_that_the_daemon_reads(tmp_path: Path) -> None:
+    """What the demo writes is valid, and a broker's password stands in a private file, not in the configuration."""
+    from gateway.configuration import as_toml
+
+    broker = parse_broker_url("mqtt://user:secret@127.0.0.1:1999")
+    settings = configuration(tmp_path, "demo-1", "street", broker, simulated=True)
+    file = tmp_path / "gateway.toml"
+    file.write_text(as_toml(settings))
+    assert load_strict(file, (), {}).settings == settings
+    assert "secret" not in file.read_text()
+    assert settings.broker.username == "user"
+    secret = settings.broker.password_file
+    assert secret is not None
+    assert (secret.read_text(), secret.stat().st_mode & 0o077) == ("secret", 0)
+
+
+def summary(**more: Any) -> Summary:
+    """Return a summary of a good minute."""
+    tally = Tally(messages=9, duplicates=1, events=2, event_bytes=500, latencies=[0.02, 0.04])
+    fields: dict[str, Any] = {
+        "frames": 1800,
+        "fps": 30.0,
+        "score": Score(4, 3, 1, ("car 4",)),
+        "tally": tally,
+        "episodes": [Episode("a", phase="end", event_bytes=500), Episode("b", phase="start", event_bytes=150)],
+        "cpu_share": 0.5,
+        "rss_mb": 100.0,
+        "orderly": True,
+    }
+    return Summary(**(fields | more))
+
+
+def test_summary_has_the_keys_that_were_promised() -> None:
+    """Programs read these keys in this order; an episode that has not ended does not count for the size."""
+    numbers = json.loads(summary().json())
+    assert list(numbers) == KEYS
+    assert list(numbers.values()) == [1800, 30.0, 4, 3, 1, 9, 1, 500.0, 20.0, 40.0, 0.5, 100.0]
+    assert "not found: car 4" in "\n".join(summary().lines())
+
+
+def test_what_cannot_be_known_is_null() -> None:
+    """Without a truth nothing is judged, without an episode there is no size, on another clock there is no latency."""
+    foreign = Tally(events=1, latencies=[50_000.0, -3.0])
+    numbers = json.loads(summary(score=None, episodes=[], tally=foreign).json())
+    unknown = {
+        "episodes_true",
+        "episodes_found",
+        "events_false",
+        "bytes_per_episode",
+        "latency_p50_ms",
+        "latency_p99_ms",
+    }
+    assert {key for key, value in numbers.items() if value is None} == unknown
+
+
+@pytest.mark.parametrize(
+    ("change", "works"),
+    [
+        ({}, True),
+        ({"tally": Tally()}, False),
+        ({"tally": Tally(), "score": Score(0, 0, 0)}, True),
+        ({"orderly": False}, False),
+    ],
+    ids=["works", "silent though things came by", "silent on an empty street", "ended in disorder"],
+)
+def test_a_silent_gateway_is_a_failure(change: dict[str, Any], works: bool) -> None:
+    """The demo fails when things came by and nothing was said, and when the daemon did not end in order."""
+    assert summary(**change).works is works
+
+
+def test_plain_lines_tell_each_episode_once() -> None:
+    """Without a terminal an ended episode is one line, and it says whether the scene agrees."""
+    rows = [
+        Row(Episode("a", phase="end", zones=("road",), event_bytes=400, events=2, latency=0.03), 1.0, ["car 1"]),
+        Row(Episode("b", phase="end", zones=("road",)), 2.0, []),
+        Row(Episode("c", phase="start", zones=("road",)), 2.0, ["car 2"]),
+    ]
+    view = View(
+        elapsed=3.0,
+        seconds=60.0,
+        frames=90,
+        fps=30.0,
+        camera="ok",
+        cpu_share=0.5,
+        rss_mb=100.0,
+        tally=Tally(),
+        rows=rows,
+        notices=["cam0: view covered began"],
+        verdict="",
+        judged=True,
+    )
+    screen, out = PlainScreen(), io.StringIO()
+    with redirect_stdout(out):
+        screen.update(view)
+        screen.update(view)
+    lines = out.getvalue().splitlines()
+    assert ["covered" in lines[0], "yes: car 1" in lines[1], "NO: nothing there" in lines[2]] == [True, True, True]
+    assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"seconds": 0.0}, "--seconds is 0"),
+        ({"summary": Path("/no/such/folder/s.json")}, "no such folder"),
+        ({"pictures": Path("/proc/pictures")}, "/proc/pictures"),
+        ({"broker": "http://host"}, "neither mqtt nor mqtts"),
+    ],
+)
+def test_a_wrong_argument_is_named_before_anything_is_started(arguments: dict[str, Any], complaint: str) -> None:
+    """The complaint names the argument and says what to do."""
+    with pytest.raises(GatewayError, match=complaint) as caught:
+        run(**arguments)
+    assert caught.value.hint
+
+
+@pytest.mark.system
+def test_embedded_broker_listens_on_loopback_only_and_carries_large_pictures(tmp_path: Path) -> None:
+    """Nobody from outside can connect; a picture of 60 KiB passes over MQTT 5; its process is gone afterwards."""
+    from gateway.uplink.mqtt import Connection
+
+    arrived = threading.Event()
+    got: list[bytes] = []
+
+    def take(_topic: str, payload: bytes, _retained: bool, _mono: float) -> None:
+        got.append(payload)
+        arrived.set()
+
+    with EmbeddedBroker(tmp_path) as broker:
+        listening = [
+            at.laddr
+            for child in psutil.Process().children()
+            for at in child.net_connections("tcp")
+            if at.status == psutil.CONN_LISTEN
+        ]
+        assert listening == [("127.0.0.1", broker.port)]
+        there = parse_broker_url(broker.url)
+        subscriber = Subscriber(there, ["x/#"], take)
+        subscriber.start()
+        assert subscriber.wait_ready(10.0)
+        connection = Connection(there, "publisher")
+        connection.open()
+        connection.wait(5.0)
+        connection.publish("x/y", bytes(61_440))
+        while not arrived.is_set():
+            connection.wait(0.1)
+        connection.close()
+        subscriber.stop()
+    assert [len(payload) for payload in got] == [61_440]
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", broker.port)) != 0
+
+
+def start_demo(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start the demo as a user does; its temporary folder is the test's."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "gateway", "demo", *arguments],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=Path(__file__).parents[1],
+    )
+
+
+@pytest.mark.system
+def test_demo_shows_the_corner_end_to_end(tmp_path: Path) -> None:
+    """Frames become events that arrive and agree with the scene; the numbers are written; no process is left behind."""
+    demo = start_demo(tmp_path, "--seconds", "8", "--seed", "1", "--summary", str(tmp_path / "s.json"))
+    out, _ = demo.communicate(timeout=90)
+    assert demo.returncode == 0, out
+    numbers = json.loads((tmp_path / "s.json").read_text())
+    assert list(numbers) == KEYS
+    assert numbers["frames"] > 10
+    assert numbers["episodes_found"] >= 1
+    assert numbers["messages_received"] > 5
+    assert 0 < numbers["latency_p50_ms"] <= numbers["latency_p99_ms"]
+    assert numbers["bytes_per_episode"] > 100
+    assert "scene: yes: person 1" in out
+    (folder,) = tmp_path.glob("gateway-demo-*")
+    assert list((folder / "pictures").glob("*.jpg"))
+    left = [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(folder)]
+    assert left == []
+
+
+@pytest.mark.system
+def test_demo_that_is_interrupted_still_sums_up(tmp_path: Path) -> None:
+    """Ctrl-C ends the daemon in order, and the summary is of what has been."""
+    demo = start_demo(tmp_path, "--seconds", "600", "--summary", str(tmp_path / "s.json"))
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "scene:" in line:
+            break
+    demo.send_signal(signal.SIGINT)
+    out, _ = demo.communicate(timeout=60)
+    assert demo.returncode == 0, out
+    assert json.loads((tmp_path / "s.json").read_text())["episodes_found"] >= 1
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(
+    ("arguments", "complaints"),
+    [
+        (lambda: ["--broker", f"mqtt://127.0.0.1:{free_port()}"], ["the broker cannot be used", "what to do"]),
+        (lambda: ["--camera", "/no/such/clip.mp4"], ["/no/such/clip.mp4", "what to do"]),
+        (lambda: ["--camera", "street?scene=moon"], ["moon", "what to do"]),
+    ],
+    ids=["broker", "clip", "scene"],
+)
+def test_demo_that_cannot_be_shown_says_why(
+    tmp_path: Path, arguments: Callable[[], list[str]], complaints: list[str]
+) -> None:
+    """A broker or a camera that is not there is named, with what to do; the exit code is 1."""
+    demo = start_demo(tmp_path, *arguments())
+    out, _ = demo.communicate(timeout=90)
+    assert demo.returncode == 1
+    assert [complaint in out for complaint in complaints] == [True] * len(complaints), out
