@@ -7,29 +7,25 @@ import importlib
 import os
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 import pytest
-from rtsp_server import RtspServer
 
-from gateway.camera.opening import open_camera
 from gateway.errors import CameraEnded, CameraError, CameraStalled
+from tests.clips import SECONDS, opened, scenery, within, write_array, write_folder, write_video
+from tests.rtsp_server import RtspServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
-    from gateway.camera.frame import Camera, Frame
-
-T = TypeVar("T")
-SECONDS = 20.0
-"""Deadline of everything that must happen."""
+    from gateway.camera.frame import Frame
 
 
 class Case(NamedTuple):
@@ -39,41 +35,6 @@ class Case(NamedTuple):
     slow: str | None
     colour: bool = True
     simulated: bool = False
-
-
-def scenery(number: int, size: tuple[int, int] = (640, 360)) -> NDArray[np.uint8]:
-    """Return a picture in colour, with structure at many scales and a square that moves with `number`."""
-    rng = np.random.default_rng(5)
-    coarse = rng.integers(0, 256, (12, 20, 3), dtype=np.uint8)
-    picture = cv2.resize(coarse, size, interpolation=cv2.INTER_CUBIC)
-    left = 10 + 7 * number % (size[0] // 2)
-    cv2.rectangle(picture, (left, size[1] // 2), (left + size[0] // 10, size[1] // 2 + size[1] // 8), (250, 60, 30), -1)
-    return picture.astype(np.uint8)
-
-
-def write_video(path: Path, frames: int = 30, size: tuple[int, int] = (640, 360), rate: float = 100.0) -> Path:
-    """Write an AVI with one JPEG a frame, which every build of OpenCV can do."""
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), rate, size)
-    assert writer.isOpened()
-    for number in range(frames):
-        writer.write(scenery(number, size))
-    writer.release()
-    return path
-
-
-def write_folder(path: Path, frames: int = 12, *, colour: bool = True) -> Path:
-    """Write numbered pictures, without leading zeros, so that only a natural order is the right one."""
-    path.mkdir()
-    for number in range(frames):
-        picture = scenery(number)
-        cv2.imwrite(str(path / f"{number}.png"), picture if colour else cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY))
-    return path
-
-
-def write_array(path: Path, frames: int = 12) -> Path:
-    """Write grey pictures as an array of NumPy."""
-    np.save(path, np.stack([cv2.cvtColor(scenery(n), cv2.COLOR_BGR2GRAY) for n in range(frames)]))
-    return path
 
 
 def _street(_folder: Path, _stack: ExitStack) -> Case:
@@ -141,36 +102,6 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     """One source after the other."""
     with ExitStack() as stack:
         yield CASES[request.param](tmp_path, stack)
-
-
-@contextmanager
-def opened(source: str, **options: Any) -> Iterator[Camera]:
-    """Open a camera and close it, whatever happens."""
-    camera = open_camera(source, **({"fps": 30.0} | options))
-    try:
-        yield camera
-    finally:
-        camera.close()
-
-
-def within(seconds: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns or raises, and fail when it does neither in time."""
-    result: list[T] = []
-    failure: list[BaseException] = []
-
-    def run() -> None:
-        try:
-            result.append(work())
-        except BaseException as error:  # noqa: BLE001 (raised again below)
-            failure.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    assert not thread.is_alive(), f"still not back after {seconds} s"
-    if failure:
-        raise failure[0]
-    return result[0]
 
 
 def grey(frame: Frame) -> NDArray[np.uint8]:

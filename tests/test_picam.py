@@ -15,7 +15,7 @@ import pytest
 
 from gateway.camera.mask import Mask
 from gateway.camera.opening import open_camera
-from gateway.camera.picam import BUFFERS, PiCamera, exposure_of
+from gateway.camera.picam import BUFFERS, PiCamera, exposure_of, whole_view
 from gateway.errors import CameraError, CameraStalled, CameraUnavailable
 
 if TYPE_CHECKING:
@@ -59,6 +59,25 @@ def test_exposure_takes_what_there_is() -> None:
     )
     assert (full.time_us, full.gain, full.lux, full.colour_gains) == (9999.0, 3.0, 120.0, (1.6, 2.1))
     assert exposure_of({"AnalogueGain": 2.0}).gain == 2.0
+
+
+@pytest.mark.parametrize(
+    ("sensor", "cut", "whole"),
+    [
+        ((3280, 2464), [(640, 480), (1920, 1080)], [(1640, 1232), (3280, 2464)]),  # imx219
+        ((2592, 1944), [(640, 480), (1920, 1080)], [(1296, 972), (2592, 1944)]),  # ov5647
+        ((4056, 3040), [(1332, 990), (2028, 1080)], [(2028, 1520), (4056, 3040)]),  # imx477
+        ((4608, 2592), [(1536, 864)], [(2304, 1296), (4608, 2592)]),  # imx708
+        ((1456, 1088), [], [(1456, 1088)]),  # imx296
+    ],
+)
+def test_wishes_for_the_whole_view(
+    sensor: tuple[int, int], cut: list[tuple[int, int]], whole: list[tuple[int, int]]
+) -> None:
+    """Of each sensor's modes only those that show its whole field of view are asked for, the smallest first."""
+    wishes = whole_view(sensor, (1280, 720))
+    assert wishes == whole
+    assert not set(wishes) & set(cut)
 
 
 @pytest.mark.skipif(_HERE, reason="picamera2 is installed")

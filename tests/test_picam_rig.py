@@ -61,4 +61,5 @@ def test_picamera2_does_not_trap_us(tree: Path) -> None:
 
 def test_holds_on_the_oldest_versions(tree: Path) -> None:
     """Masks and all other cameras hold on Python 3.13 with the NumPy and OpenCV of Debian 13."""
-    run(tree, "tests/test_cameras.py", "tests/test_mask.py", "tests/test_video.py", "-k", "not picamera2")
+    files = ("test_cameras.py", "test_mask.py", "test_opening.py", "test_video.py")
+    run(tree, *(f"tests/{name}" for name in files), "-k", "not picamera2")

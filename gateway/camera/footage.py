@@ -29,6 +29,10 @@ LIKELIEST_RATES = (0.1, 240.0)
 """Frames a second that a recording may claim; beyond it is a clock's tick that was taken for a rate."""
 
 
+DAMAGE_TOLD = 10
+"""So many unreadable pictures are logged one by one; all are counted."""
+
+
 class Footage(Protocol):
     """Pictures one after the other."""
 
@@ -191,7 +195,8 @@ class Folder:
             if self._picture is not None:
                 return True
             self.damaged.append(file.name)
-            log.warning("%s: %s cannot be read as a picture and is left out", self._shown, file.name)
+            if len(self.damaged) <= DAMAGE_TOLD:
+                log.warning("%s: %s cannot be read as a picture and is left out", self._shown, file.name)
         if len(self.damaged) == self.frames:
             raise CameraUnavailable(
                 f"{self._shown}: none of {self.frames} pictures can be read, {self.damaged[0]} first",

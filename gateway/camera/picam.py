@@ -174,12 +174,7 @@ class PiCamera:
         """Configure two YUV streams of the whole field of view, without the raw stream that picamera2 adds."""
         from libcamera import Transform
 
-        full = self._camera.sensor_resolution
-        # The whole field of view is the sensor's own size or that of a binned mode: a half or a quarter. Without a
-        # wish picamera2 picks the mode nearest to the main picture, on many sensors a part cut from the middle.
-        halves = [(full[0] // part, full[1] // part) for part in (4, 2)]
-        wishes = [half for half in halves if half[0] >= main_size[0] and half[1] >= main_size[1]]
-        for wish in (*wishes, full):
+        for wish in whole_view(self._camera.sensor_resolution, main_size):
             configuration = self._camera.create_video_configuration(
                 main={"size": main_size, "format": "YUV420"},
                 lores={"size": size, "format": "YUV420"},
@@ -235,6 +230,16 @@ class PiCamera:
             stamp = now
         self._mono = stamp if stamp > self._mono else self._mono + 1e-6
         return self._mono
+
+
+def whole_view(sensor: tuple[int, int], main_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """Return the sizes that a sensor may read out with its whole field of view, the smallest sufficient one first.
+
+    These are its own size and the binned ones, a half or a quarter of it. Without a wish picamera2 takes the mode
+    nearest to the main picture, with many sensors one that is cut from the middle: a narrower corner.
+    """
+    binned = [(sensor[0] // part, sensor[1] // part) for part in (4, 2)]
+    return [size for size in binned if size[0] >= main_size[0] and size[1] >= main_size[1]] + [sensor]
 
 
 def exposure_of(metadata: Mapping[str, Any]) -> Exposure:

@@ -202,9 +202,9 @@ class Video:
             if self._kind == "recording":
                 self.rate = self.rate or footage.rate or self._fps
                 self.frames = footage.frames
-            self.damaged = footage.damaged
             before = 0  # pictures of the rounds before, where it loops
             while not self._stop.is_set():
+                self.damaged = footage.damaged
                 if footage.take():
                     moment = self._moment(before + footage.number - 1)
                     if moment is not None:
@@ -216,8 +216,8 @@ class Video:
                     footage.close()
                     footage = self._open()
                 else:
-                    lost = f"; could not be read: {', '.join(self.damaged)}" if self.damaged else ""
-                    return CameraEnded(f"{self._shown}: the recording is over, {footage.number} frames{lost}")
+                    lost = f", {len(self.damaged)} could not be read, {self.damaged[0]} first" if self.damaged else ""
+                    return CameraEnded(f"{self._shown}: the recording is over: {footage.number} frames{lost}")
             return CameraEnded(f"{self._shown}: closed")
         finally:
             footage.close()
