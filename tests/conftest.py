@@ -16,8 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink.mqtt import Broker, Subscriber
-from gateway.wire.draft import Draft, Rank, random_uuid7
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.broker import Broker
+from gateway.uplink.link import Link
+from gateway.uplink.spool import Spool
+from gateway.uplink.subscriber import Subscriber
+from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Address, Message, Moment, make_message
 
 if TYPE_CHECKING:
@@ -204,3 +208,60 @@ def message(
             body["padding"] = os.urandom(size // 2).hex()
         draft = Draft(id_, lane_rank, "motion", "cam0", now.mono, episode or id_, chosen, body=body, alarm=alarm)  # type: ignore[arg-type]
     return make_message(draft, ADDRESS, epoch, seq, now)
+
+
+class Gateway:
+    """Spool and link as the daemon joins them."""
+
+    def __init__(self, folder: Path, broker: Broker, *, rate: float = 10_000.0, confirm_centre: bool = False) -> None:
+        """Prepare a gateway whose store is in `folder`; `rate` is that of the backlog, by default no limit."""
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        self.commands: list[tuple[str, bytes, bool]] = []
+        self.heard = threading.Event()
+        self.spool = Spool(folder / "outbox.db", min_free=0)
+        backoff = Backoff(spread=0, cap=0.3)
+        self.link = Link(
+            broker,
+            ROOT,
+            ADDRESS.gateway,
+            self.spool,
+            self._on_command,
+            backoff=backoff,
+            backlog_rate=rate,
+            confirm_centre=confirm_centre,
+        )
+
+    def start(self) -> Gateway:
+        """Start both threads; the spool is ready when this returns."""
+        self.spool.start()
+        assert self.spool.wait_ready(10), self.spool.status()
+        self.link.start()
+        return self
+
+    def make(self, rank: Rank, **more: object) -> Message:
+        """Number a message and hand it in, as the daemon's main thread does; see `message`."""
+        numbers: list[int] = []
+
+        def number() -> bool:
+            numbers[:] = [found for found in (self.spool.next_number(lane_of(rank)),) if found]
+            return bool(numbers)
+
+        wait_for(number, "a number")
+        made = message(rank, numbers[0], epoch=self.spool.epoch, **more)  # type: ignore[arg-type]
+        assert self.spool.offer(made)
+        self.link.offer(made)
+        return made
+
+    def wait_connected(self) -> None:
+        """Wait until the broker has taken us in."""
+        wait_for(lambda: self.link.status()["connected"], f"a connection; {self.link.status()}")
+
+    def stop(self) -> None:
+        """End in order, as the daemon does: the link first."""
+        self.link.stop(5)
+        assert self.spool.stop(10)
+
+    def _on_command(self, topic: str, payload: bytes, retained: bool) -> None:
+        self.commands.append((topic, payload, retained))
+        self.heard.set()

@@ -8,13 +8,13 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from conftest import message
 
 from gateway.errors import StoreError
 from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from gateway.wire.message import Message
+from tests.conftest import message
 
 MIB = 1 << 20
 

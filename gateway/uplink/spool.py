@@ -282,6 +282,7 @@ class Spool:
             outbox.expire()
             self._upkeep_at = now + UPKEEP_SECONDS
         self._publish_snapshot(outbox)
+        self._ready.set()
 
     def _write(self, outbox: Outbox) -> None:
         """Commit what waits in memory, rank 0 first, and with it what was acknowledged."""
@@ -335,7 +336,6 @@ class Spool:
                         block.clear()
                     self._block_epoch = outbox.epoch
                 self._blocks[lane].extend(numbers)
-        self._ready.set()
 
     def _answer_calls(self, outbox: Outbox) -> None:
         while True:
