@@ -109,6 +109,10 @@ class Actor:
     def dress(self) -> None:
         """Draw what stays the same over its life."""
 
+    def bulk(self, t: float, view: View) -> tuple[float, float, float, float, float] | None:  # noqa: ARG002
+        """Return x0, y0, x1, y1 (view units) and reflectance if it is large enough to sway an exposure meter."""
+        return None
+
     def near(self, t: float, view: View) -> bool:
         """Whether it, its shadow or its light can be in the picture."""
         s = self.path.at(t)
@@ -149,7 +153,7 @@ class Person(Actor):
         sway = 0.03 * math.sin(phase) if swing else 0.015 * math.sin(1.3 * t + self.id)
         joints = [f.at(sway, 0, 0.92), f.at(0.05 + sway, 0, 1.42), f.at(0.09 + sway, 0, 1.63)]
         for side in (1.0, -1.0):
-            a = 0.48 * swing * math.sin(phase) * side
+            a = 0.4 * swing * math.sin(phase) * side
             bend = 0.85 * swing * max(0.0, math.sin(phase + 1.9 * side + (1.57 if side < 0 else 0.0))) + 0.05
             knee = (0.45 * math.sin(a), 0.92 - 0.45 * math.cos(a))
             foot = (knee[0] + 0.45 * math.sin(a - bend), max(knee[1] - 0.45 * math.cos(a - bend), 0.04))

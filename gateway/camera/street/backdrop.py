@@ -99,7 +99,7 @@ class Painter:
         sx, sy, sz = (s if abs(s) > 1e-3 else 1e-3 for s in p.sun)
         far = 80.0
         blocks = [(-far, p.walls[0], p.facade, far, p.heights[0]), (p.walls[1], far, p.facade, far, p.heights[1])]
-        blocks.append((-14.0, 9.0, -30.0, -6.5, 11.0))  # behind the camera
+        blocks.append((-14.0, 9.0, -30.0, -6.5, p.behind))  # behind the camera
         lit = np.ones(x.shape, np.float32)
         for x0, x1, y0, y1, high in blocks:
             a, b = (x0, x1) if p.mirror > 0 else (-x1, -x0)
@@ -167,9 +167,8 @@ class Painter:
         p, g = self.plan, self.grid
         dx, dy, dz = (d.reshape(-1) for d in p.view.rays(g.xs, g.ys))
         h = p.view.height
-        self.y[:] = np.clip(0.62 + 0.25 * (g.ys[:, None] / 120.0), 0.6, 0.95)  # the sky: brightest at the horizon
+        self.y[:] = np.clip(1.5 + 0.7 * (g.ys[:, None] / 120.0), 1.4, 2.4)  # the sky shines: most at the horizon
         self.cb[:], self.cr[:] = 0.045, -0.03
-        self.sunlit[:] = 0.35  # scattered sunlight: the sky is never darker than the street
         near = np.full(dx.shape, 250.0, np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(dz < -1e-4, -h / dz, 1e9)
@@ -199,7 +198,7 @@ class Painter:
                 near[where] = t[where]
                 self.wall(y[where], z[where], where, normal * m * p.sun[0], block, t[where])
 
-    def thing(self, depth: float, parts: list[tuple[Shape, Colour, float, float]], *, hides: bool = True) -> None:
+    def thing(self, depth: float, parts: list[tuple[Shape, Colour, float, float]], *, leaves: bool) -> None:
         """Paint a standing thing: shapes with colour, share of sun and glow."""
         boxes = np.array([s.bounds() for s, *_ in parts])
         at = self.grid.area(*boxes[:, :2].min(0), *boxes[:, 2:].max(0))
@@ -226,8 +225,7 @@ class Painter:
                 patch += a * (np.float32(value) - patch)
             inner = whole[area.y0 - at.y0 : area.y1 - at.y0, area.x0 - at.x0 : area.x1 - at.x0]
             np.maximum(inner, a, out=inner)
-        if hides:
-            self.veils.append(Veil(depth, at, whole.astype(np.float16)))
+        self.veils.append(Veil(depth, at, whole.astype(np.float16), leaves))
 
     def furnish(self) -> None:
         """Trees, lamps and small things, the far ones first."""
@@ -238,7 +236,7 @@ class Painter:
         bollards = [(p.mirror * (p.walls[0] - 1.5 * i), p.far_kerb + 0.35) for i in range(1, 5)]
         jobs += [(view.depth(x, y), "bollard", (x, y)) for x, y in bollards]
         for depth, kind, at in sorted(jobs, reverse=True):
-            self.thing(depth, getattr(self, kind)(*at))
+            self.thing(depth, getattr(self, kind)(*at), leaves=kind == "tree")
 
     def post(self, x: float, y: float, z0: float, z1: float, r: float, c: Colour) -> tuple[Shape, Colour, float, float]:
         """An upright at (x, y) from z0 to z1."""
@@ -285,7 +283,7 @@ class Painter:
         a, b = self.plan.view.project(np.array([[x, y, 6.0], [x, y - 1.2, 6.3]]))
         arm = Capsule((a[0], a[1]), (b[0], b[1]), 0.05 * a[2], 0.05 * b[2])
         head = Ellipse((b[0], b[1]), (0.3 * b[2], 0), (0, 0.1 * b[2]))
-        return [mast, (arm, STEEL, 0.5, 0.0), (head, PAINT, 0.3, 12.0)]
+        return [mast, (arm, STEEL, 0.5, 0.0), (head, PAINT, 0.3, 40.0)]
 
     def finish(self) -> Maps:
         """Return the maps."""

@@ -170,7 +170,7 @@ class Street:
         self.ignore = self.world.visible(self.world.unsure)
         moment = self.world.moment
         assert moment is not None
-        self.truth = truths.look_up(self.labels, self.world.here, number / self.fps, standing=moment.state.frozen)
+        self.truth = self.world.seen()
         if self._truth_file:
             s = moment.state
             state = {"covered": s.covered > 0.5, "defocused": s.defocused > 0.5, "moved": s.moved, "frozen": s.frozen}

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.camera.street.render import Specks
-from gateway.camera.street.shapes import Capsule, Ellipse
+from gateway.camera.street.shapes import Capsule
 
 if TYPE_CHECKING:
     from gateway.camera.street.light import Light
+    from gateway.camera.street.maps import Veil
     from gateway.camera.street.plan import Plan
     from gateway.camera.street.render import Raster
     from gateway.camera.street.view import Floats
@@ -107,7 +108,7 @@ class Clouds(Layer):
 class Rain(Layer):
     """Streaks that fall, near ones long and wide."""
 
-    drops: int = 260
+    drops: int = 420
 
     def meter(self, light: Light, t: float) -> Light:
         """Return the light under a rain cloud."""
@@ -140,8 +141,8 @@ class Rain(Layer):
         slant = np.float32(0.06 * math.sin(0.3 * t + self.seed) + 0.05)
         length = pace * 0.012
         glow = light.sky * 0.75 + 0.15 * light.sun + 0.5 * light.lamp + light.infrared * 2.0 / far
-        opaque = np.clip(0.55 / far**0.5, 0.1, 0.35)
-        wide = np.maximum(0.0022 * scale, 0.22)
+        opaque = np.clip(0.75 / far**0.5, 0.15, 0.5)
+        wide = np.maximum(0.0028 * scale, 0.3)
         raster.specks(Specks(x, y, slant * length, length, wide, glow + 0 * far, opaque), flake=False)
 
 
@@ -149,7 +150,7 @@ class Rain(Layer):
 class Snow(Layer):
     """Flakes that sink and waver, near ones large."""
 
-    flakes: int = 260
+    flakes: int = 500
 
     def meter(self, light: Light, t: float) -> Light:
         """Return the light under a snow cloud."""
@@ -181,9 +182,9 @@ class Snow(Layer):
         wind = 0.7 * math.sin(0.21 * t + self.seed) + 0.5
         drift = scale * (wind * 0.3 * np.sin(0.5 * t + 6.28 * home[:, 4]) + 0.12 * np.sin(2.2 * t + 40 * home[:, 4]))
         x = ((home[:, 0] * 7919 + turn * 0.6180339) % 1) * 700 - 30 + drift
-        radius = np.clip(0.006 * scale * (0.6 + 0.8 * home[:, 3]), 0.35, 4.5)
+        radius = np.clip(0.009 * scale * (0.6 + 0.8 * home[:, 3]), 0.5, 5.0)
         glow = (light.sky * 0.95 + 0.6 * light.lamp + light.infrared * 5.0 / far) + 0 * far
-        opaque = np.clip(1.6 / (far * radius) ** 0.4, 0.25, 0.85)
+        opaque = np.clip(1.9 / (far * radius) ** 0.4, 0.35, 0.9)
         raster.specks(Specks(x, y, 0 * x, 0 * x, radius, glow, opaque), flake=True)
 
 
@@ -258,43 +259,50 @@ class Web(Layer):
 class Foliage(Layer):
     """Crowns whose leaves move in gusts."""
 
-    plan: Plan | None = None
     amplitude: float = 3.5
     """View units."""
-    _grids: dict[int, list[tuple[object, ...]]] = field(default_factory=dict, repr=False)
+    _crowns: dict[int, list[tuple[Veil, Floats, tuple[float, float]]]] = field(default_factory=dict, repr=False)
 
     def behind(self, raster: Raster, light: Light, t: float) -> None:  # noqa: ARG002
         """Displace what stands in each crown, and turn its leaves."""
-        assert self.plan is not None
         gust = self.strength(t) * (0.45 + 0.35 * math.sin(0.37 * t + self.seed) + 0.2 * math.sin(1.1 * t))
         if gust <= 0:
             return
-        for x, y, high in self.plan.trees:
-            cx, cy, s = self.plan.view.project(np.array([[x, y, high * 0.68]]))[0]
-            shape = Ellipse((cx, cy), (2.3 * s, 0), (0, high * 0.42 * s))
-            at = raster.grid.area(*shape.bounds())
-            if at.empty:
-                continue
-            g = raster.grid
+        for veil, mask, (s, cx) in self.crowns(raster):
+            g, at = raster.grid, veil.at
             xs, ys = g.xs[at.x0 : at.x1], g.ys[at.y0 : at.y1, None]
-            inside = np.maximum(1 - ((xs - cx) / (2.3 * s)) ** 2 - ((ys - cy) / (high * 0.42 * s)) ** 2, 0)
-            reach = np.sqrt(inside) * np.float32(gust * min(self.amplitude, 0.25 * s))
-            wave = np.sin(xs * (7.0 / s) + ys * (4.0 / s) + np.float32(5.1 * t)) + np.float32(math.sin(2.3 * t + x))
+            reach = mask * np.float32(gust * min(self.amplitude, 0.25 * s))
+            wave = np.sin(xs * (7.0 / s) + ys * (4.0 / s) + np.float32(5.1 * t)) + np.float32(math.sin(2.3 * t + cx))
             dx = reach * wave
             dy = reach * np.sin(ys * (6.0 / s) - xs * (5.0 / s) + np.float32(3.7 * t)) * np.float32(0.5)
             px = np.clip((xs + dx - g.left) / g.x_step - 0.5, 0, raster.width - 1.001)
             py = np.clip((ys + dy - g.top) / g.y_step - 0.5, 0, raster.height - 1.001)
             ix, iy = px.astype(np.int32), py.astype(np.int32)
             fx, fy = px - ix, py - iy
-            flat, corner = raster.lit.reshape(-1), iy * raster.width + ix
+            flat, corner = raster.lit.reshape(-1), np.minimum(iy, raster.height - 2) * raster.width + ix
             upper = flat[corner] * (1 - fx) + flat[corner + 1] * fx
             lower = flat[corner + raster.width] * (1 - fx) + flat[corner + raster.width + 1] * fx
             moved = upper * (1 - fy) + lower * fy
-            leaf = np.sin(
-                (np.floor(xs / (0.22 * s)) * 12.9 + np.floor(ys / (0.2 * s)) * 78.2) % 6.28 + np.float32(9.0 * t)
-            )
-            moved *= 1 + np.minimum(inside * 3, 1) * leaf * np.float32(0.18 * gust)
+            own = (np.floor(xs / (0.22 * s)) * 12.9 + np.floor(ys / (0.2 * s)) * 78.2) % 6.28  # each leaf has its phase
+            moved *= 1 + mask * np.sin(own + np.float32(9.0 * t)) * np.float32(0.18 * gust)
             raster.signal[at.slices] = moved.astype(np.float32)
+
+    def crowns(self, raster: Raster) -> list[tuple[Veil, Floats, tuple[float, float]]]:
+        """Return each tree with how freely its pixels move (0..1), view units per metre there, and a phase."""
+        made = self._crowns.get(id(raster))
+        if made is None:
+            made = []
+            for veil in raster.maps.veils:
+                if veil.leaves:
+                    mask = veil.cover.astype(np.float32)
+                    for step in (1, 2):
+                        for a in (mask, mask.T):
+                            a[step:-step] = (a[2 * step :] + a[: -2 * step] + a[step:-step]) / 3
+                    rows = np.linspace(1.25, -0.25, mask.shape[0], dtype=np.float32)[:, None]  # trunks stand still
+                    mask = np.clip(1.5 * mask, 0, 1) * np.clip(4 * rows, 0, 1)
+                    made.append((veil, mask, (400.0 / veil.depth, float(veil.at.x0))))
+            self._crowns[id(raster)] = made
+        return made
 
 
 @dataclass
@@ -337,7 +345,7 @@ class Water(Layer):
 class Sweeps(Layer):
     """Beams of cars that are not seen: light that sweeps over road and fronts, up to several times the night's."""
 
-    every: float = 7.0
+    every: float = 5.0
     lux: float = 90.0
 
     def before(self, raster: Raster, light: Light, t: float) -> None:
@@ -348,7 +356,7 @@ class Sweeps(Layer):
         n = int(t / self.every)
         rng = np.random.default_rng([self.seed, 16, n])
         lasts, way = rng.uniform(1.4, 3.0), rng.choice([-1, 1])
-        u = (t - n * self.every - rng.uniform(0.5, self.every - 3.5)) / lasts
+        u = (t - n * self.every - rng.uniform(0.5, self.every - 3.2)) / lasts
         if not 0 < u < 1:
             return
         high = raster.grid.ys[-1]

@@ -64,7 +64,7 @@ def daylight(altitude: float, overcast: float = 0.0) -> Light:
     sky = 12_000 * math.sin(math.radians(altitude)) + 400 if altitude > 0 else 400 * 10 ** (altitude / 2.8)
     sun = 60_000 * math.sin(math.radians(altitude)) ** 1.3 * (1 - overcast) if altitude > 0 else 0.0
     night = min(max((1.0 - altitude) / 5.0, 0.0), 1.0)  # lamps are switched by a twilight sensor and warm up
-    return Light(sun=sun, sky=sky * (1 + 0.4 * overcast) + 0.3, lamp=30.0 * night, glow=60.0 * night + 0.002 * sky)
+    return Light(sun=sun, sky=sky * (1 + 0.4 * overcast) + 0.3, lamp=30.0 * night, glow=14.0 * night + 0.002 * sky)
 
 
 @dataclass(slots=True)

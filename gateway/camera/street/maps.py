@@ -24,6 +24,8 @@ class Veil:
     depth: float
     at: Area
     cover: Halves
+    leaves: bool = False
+    """Whether it is a tree, which moves in the wind."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ class Maps:
             box = np.zeros(((whole.y1 - whole.y0) * fy, (whole.x1 - whole.x0) * fx), np.float16)
             oy, ox = at.y0 - whole.y0 * fy, at.x0 - whole.x0 * fx
             box[oy : oy + at.y1 - at.y0, ox : ox + at.x1 - at.x0] = veil.cover
-            veils.append(Veil(veil.depth, whole, mean(box)))
+            veils.append(Veil(veil.depth, whole, mean(box), veil.leaves))
         planes = {name: mean(getattr(self, name)) for name in PLANES[:-1]}
         planes["wall"] = self.wall[fy // 2 :: fy, fx // 2 :: fx][: self.wall.shape[0] // fy, : self.wall.shape[1] // fx]
         return Maps(**planes, veils=tuple(veils))

@@ -40,6 +40,8 @@ class Plan:
     """X, Y and height of each."""
     lamps: tuple[tuple[float, float], ...]
     """X, Y."""
+    behind: float = 11.0
+    """Height of the houses behind the camera, which may keep the sun from it."""
     water: tuple[float, float, float, float] | None = None
     """X0, X1, Y0, Y1 of a basin before the camera."""
 
@@ -55,20 +57,22 @@ def plan(seed: int, units_high: float, lie: str = "") -> Plan:
     low_sun = lie == "low sun"
     kerb, road = rng.uniform(10.2, 11.6), rng.uniform(6.2, 7.6)
     if lie == "near road":
-        kerb -= 6.6
+        kerb -= 6.8
     facade = kerb + road + rng.uniform(3.0, 4.2)
     left = rng.uniform(0.5, 3.5)
     side = (left, left + rng.uniform(5.6, 7.0))
     walls = (side[0] - rng.uniform(2.0, 3.0), side[1] + rng.uniform(2.0, 3.2))
     mirror = -1.0 if rng.random() < 0.5 else 1.0
     altitude = math.radians(rng.uniform(14, 20) if low_sun else rng.uniform(28, 50))
-    azimuth = math.radians(rng.uniform(95, 120) if low_sun else rng.uniform(110, 165)) * rng.choice([-1, 1])
+    azimuth = math.radians(rng.uniform(122, 148) if low_sun else rng.uniform(110, 165)) * rng.choice([-1, 1])
     sun = (
         math.sin(azimuth) * math.cos(altitude),
         math.cos(azimuth) * math.cos(altitude),
         math.sin(altitude),
     )
     height = rng.uniform(5.0, 6.4)
+    if lie == "near road":
+        height = 3.5  # lower than a lorry
     view = View(units_high, height, rng.uniform(0.22, 0.27), focal=rng.uniform(380, 420))
     trees = [(walls[0] - rng.uniform(2.5, 4.5), facade - 1.8, rng.uniform(5.5, 7.0))]
     trees.append((walls[1] + rng.uniform(3.0, 5.0), facade - 1.6, rng.uniform(5.0, 6.5)))
@@ -89,5 +93,6 @@ def plan(seed: int, units_high: float, lie: str = "") -> Plan:
         view,
         tuple((x * mirror, y, z) for x, y, z in trees),
         tuple((x * mirror, y) for x, y in lamps),
-        (-6.0, 1.5, kerb - 3.4, kerb - 1.6) if lie == "water" else None,
+        behind=0.5 if low_sun else 11.0,
+        water=(-6.0, 1.5, kerb - 3.4, kerb - 1.6) if lie == "water" else None,
     )

@@ -272,10 +272,13 @@ class Raster:
         reach = radius if flake else np.abs(dy) / 2
         rows = max(int(np.ceil(2 * float(reach.max(initial=0.0)) / g.y_step)) + 1, 1)
         share = (np.arange(rows, dtype=np.float32) + 0.5) / rows
+        px: Numbers
+        py: Numbers
+        half: Numbers
         if flake:
-            py: Numbers = y[:, None] + (2 * share - 1) * radius[:, None]
-            px = np.repeat(x[:, None], rows, 1)
-            half: Numbers = radius[:, None] * np.sqrt(np.maximum(1 - (2 * share - 1) ** 2, np.float32(0)))
+            across = 2 * share - 1
+            py, px = y[:, None] + across * radius[:, None], np.repeat(x[:, None], rows, 1)
+            half = radius[:, None] * np.sqrt(np.maximum(1 - across**2, 0))
         else:
             py, px = y[:, None] + share * dy[:, None], x[:, None] + share * dx[:, None]
             half = np.repeat(radius[:, None], rows, 1)

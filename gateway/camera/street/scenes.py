@@ -68,7 +68,7 @@ def night(_: float) -> Light:
 
 def infrared(_: float) -> Light:
     """No lamp but the camera's own."""
-    return Light(sky=0.02, glow=1.0, infrared=30.0)
+    return Light(sky=0.02, glow=0.05, infrared=30.0)
 
 
 def dusk_once(t: float) -> Light:
@@ -86,7 +86,7 @@ def ramp(t: float) -> Light:
 def switched(t: float) -> Light:
     """Late dusk; the street lamps go off and on."""
     on = t % 18 < 9
-    return Light(sky=3.0, lamp=30.0 if on else 0.0, glow=60.0 if on else 12.0)
+    return Light(sky=3.0, lamp=30.0 if on else 0.0, glow=14.0 if on else 3.0)
 
 
 def infrared_switch(t: float) -> Light:
@@ -104,7 +104,7 @@ def whole_day(length: float) -> Callable[[float], Light]:
         hour = (12 + 24 * t / length) % 24
         light = daylight(4.0 - 36.0 * math.cos(2 * math.pi * hour / 24), overcast=0.0)
         if 1 <= hour < 4:
-            return replace(light, lamp=0.0, glow=2.0, infrared=30.0, sky=0.02)
+            return replace(light, lamp=0.0, glow=0.1, infrared=30.0, sky=0.02)
         return light
 
     return at
@@ -116,9 +116,9 @@ def whole_weather(length: float) -> Callable[[Plan, int], list[l.Layer]]:
     def at(hour: float) -> float:
         return ((hour - 12) % 24) / 24 * length
 
-    def make(plan: Plan, seed: int) -> list[l.Layer]:
+    def make(_: Plan, seed: int) -> list[l.Layer]:
         return [
-            l.Foliage(seed, (at(14), at(19)), plan, 2.0),
+            l.Foliage(seed, (at(14), at(19)), 2.0),
             l.Clouds(seed, (at(13), at(16))),
             l.Rain(seed, (at(17), at(18.5)), 200),
             l.Insects(seed, (at(1), at(2.5)), 2.5),
@@ -167,7 +167,7 @@ SCENES: dict[str, Scene] = {
     "snow": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [l.Snow(s)]),
     "insects": Scene(infrared, WALKERS, layers=lambda _, s: [l.Insects(s)]),
     "web": Scene(infrared, WALKERS, layers=lambda _, s: [l.Web(s)]),
-    "foliage": Scene(noon, USUAL, layers=lambda p, s: [l.Foliage(s, l.FOREVER, p)], lie="trees"),
+    "foliage": Scene(noon, USUAL, layers=lambda _, s: [l.Foliage(s)], lie="trees"),
     "water": Scene(noon, USUAL, layers=lambda p, s: [l.Water(s, l.FOREVER, p)], lie="water"),
     "sway": Scene(noon, USUAL, sway=2.0),
     # people and cars

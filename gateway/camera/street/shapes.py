@@ -206,7 +206,8 @@ class Polygon:
         """Return the coverage (0..1) of the pixels of `at`: left and right edge per row, softened by their slopes."""
         ys = g.ys[at.y0 : at.y1].astype(np.float64)
         px, py = self.points[:, 0], self.points[:, 1]
-        qx, qy = np.roll(px, -1), np.roll(py, -1)
+        after = [*range(1, len(px)), 0]
+        qx, qy = px[after], py[after]
         top, bottom = float(py.min()), float(py.max())
         half = g.y_step / 2
         rows = np.clip((np.minimum(ys + half, bottom) - np.maximum(ys - half, top)) / g.y_step, 0.0, 1.0)

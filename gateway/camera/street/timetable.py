@@ -75,7 +75,7 @@ def way(name: str, plan: Plan, rng: np.random.Generator, start: float) -> Path:
             ((0.2, 25.0 - start),), 0.1,
         ),
         "red light": (((-30.0, lane), (26.0, lane)), 7.0, ((29.0 + float(rng.uniform(-0.5, 0.5)), 25.0),), 8.0),
-        "unseen": (((-9.0, k - 5.2), (9.0, k - 5.2)), 1.4, (), 0.0),
+        "unseen": (((-11.0, 4.2), (11.0, 4.2)), 1.4, (), 0.0),
     }  # fmt: skip
     points, speed, halts, smooth = known[name]
     if name not in ONE_WAY and rng.random() < 0.5:

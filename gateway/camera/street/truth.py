@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gateway.camera.street.actors import Actor
     from gateway.camera.street.render import Drawn, Raster
+    from gateway.camera.street.shapes import Area
 
 SOLID, FAINT = 0.5, 0.02
 """A pixel shows an actor that covers half of it; between FAINT and 1 - FAINT nobody can tell."""
@@ -59,17 +60,22 @@ def mark(
     return unsure
 
 
-def look_up(labels: NDArray[np.uint16], actors: Sequence[Actor], t: float, *, standing: bool = False) -> list[Seen]:
-    """Return who is seen in `labels` (height, width) at second `t`; `standing`: the picture stands still, so all do."""
+def look_up(
+    labels: NDArray[np.uint16], found: Sequence[tuple[Actor, Area]], t: float, *, standing: bool = False
+) -> list[Seen]:
+    """Return who is seen in `labels` (height, width) at second `t`.
+
+    `found` says within which pixels of `labels` to look for whom; `standing`: the picture stands still, so all do.
+    """
     high, wide = labels.shape
     seen = []
-    for who in actors:
-        mine = labels == who.id
+    for who, at in found:
+        mine = labels[at.slices] == who.id
         pixels = int(np.count_nonzero(mine))
         if not pixels:
             continue
         rows, cols = np.flatnonzero(mine.any(1)), np.flatnonzero(mine.any(0))
-        x, y = float(cols[0]) / wide, float(rows[0]) / high
+        x, y = float(at.x0 + cols[0]) / wide, float(at.y0 + rows[0]) / high
         w, h = float(cols[-1] + 1 - cols[0]) / wide, float(rows[-1] + 1 - rows[0]) / high
         still = who.path.still_since(t)
         moving = still == 0.0 and not standing

@@ -5,6 +5,7 @@ Not here: people and bicycles, and what all actors share (actors.py). Pure funct
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -75,12 +76,13 @@ class Car(Actor):
 
         def face(corners: list[tuple[float, float, float]], c: Colour, gloss: float = 1.0) -> bool:
             world = np.array([f.at(*corner) for corner in corners])
-            normal = np.cross(world[1] - world[0], world[2] - world[0])
-            normal /= max(float(np.linalg.norm(normal)), 1e-9)
-            if float(normal @ (world[0] - (0, 0, view.height))) >= 0:
+            (ax, ay, az), (bx, by, bz) = (world[1] - world[0]).tolist(), (world[2] - world[0]).tolist()
+            nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
+            size = max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-9)
+            if nx * world[0, 0] + ny * world[0, 1] + nz * (world[0, 2] - view.height) >= 0:
                 return False
-            lit = max(float(normal @ np.array(sun)), 0.0)
-            parts.append(Part(Polygon(view.project(world)[:, :2]), c, lit * gloss, 0.55 + 0.45 * float(normal[2])))
+            lit = max((nx * sun[0] + ny * sun[1] + nz * sun[2]) / size, 0.0)
+            parts.append(Part(Polygon(view.project(world)[:, :2]), c, lit * gloss, 0.55 + 0.45 * nz / size))
             return True
 
         def box(
@@ -111,6 +113,18 @@ class Car(Actor):
             self.shadow(f, view, sun, half, wide),
             self.beam(f, view, half, dark),
         )
+
+    def bulk(self, t: float, view: View) -> tuple[float, float, float, float, float] | None:
+        """Return the rectangle round its box, and its paint."""
+        f, b = Body3(self.path.at(t), 1.0), self.body
+        corners = [
+            f.at(x, y, z)
+            for x in (-b.length / 2, b.length / 2)
+            for y in (-b.width / 2, b.width / 2)
+            for z in (b.sill, b.roof)
+        ]
+        p = view.project(np.array(corners))
+        return float(p[:, 0].min()), float(p[:, 1].min()), float(p[:, 0].max()), float(p[:, 1].max()), self.paint.luma
 
     def windows(self, face: Callable[..., bool], c0: float, c1: float, r0: float, r1: float, w: float) -> None:
         """Glass on the cabin's faces, a little inside their rims."""

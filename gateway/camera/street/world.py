@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from gateway.camera.street.view import Floats
 
 T = TypeVar("T", bound=np.generic)
+HIDDEN = 0.5
+"""So far covered, the lens shows nobody."""
+LEAK = 2e-5
+"""Share of the light that a cover lets through."""
 SWAY_MARGIN = 4.0
 """View units drawn beyond the picture when the pole sways."""
 
@@ -80,10 +84,12 @@ class Picture:
         if state.defocused:
             blur(signal, state.defocused, self.per_unit)
         if state.covered:
-            # Something dark slides down before the lens, far out of focus; a little light leaks through.
-            ys = self.raster.grid.ys
-            through = np.clip((ys / ys[-1] - 1.5 * state.covered + 0.25) * 4, 0.0, 1.0) * 0.998 + 0.002
-            signal *= through.astype(np.float32)[:, None]
+            # Something dark slides down before the lens, far out of focus; a little light leaks through, no picture.
+            ys = (self.raster.grid.ys / self.raster.grid.ys[-1])[:, None]
+            through = np.clip((ys - 1.5 * state.covered + 0.25) * 4, 0.0, 1.0)
+            leak = float(signal.mean()) * LEAK * (0.5 + ys)
+            signal *= through
+            signal += (1 - through) * leak
         px, py = shift[0] * self.per_unit, shift[1] * self.per_unit
         ix, iy = math.floor(px), math.floor(py)
         seen = self.window(signal, ix, iy)
@@ -130,7 +136,6 @@ def blur(signal: Floats, amount: float, per_unit: float) -> None:
 class Moment:
     """All that is needed to draw the frame in hand, now or a little later."""
 
-    number: int
     t: float
     light: Light
     state: State
@@ -168,12 +173,15 @@ class World:
         self.coarse = [a.astype(np.float32) for a in (maps.sky, maps.sun, maps.lamp, maps.glow, maps.infrared)]
         self.actors: list[Actor] = []
         self.here: list[Actor] = []
+        self.found: list[tuple[Actor, shapes.Area]] = []
         self.coming = timetable(self.scene, self.plan, self.seed)
         self.next = next(self.coming, None)
         self.number = -1
         self.ae = AutoExposure(longest_us=min(33_000.0, 1e6 / self.fps), hunting=self.scene.hunting)
-        self.ae.settle(self.metered(self.scene.light(0.0), 0.0) * FULL_SCALE)
+        self.ae.settle(float(self.lux(self.scene.light(0.0), 0.0).mean()) * FULL_SCALE)
+        self.frozen_at: tuple[int, Exposure] | None = None
         self.moment: Moment | None = None
+        self.drawn_key = -1
 
     def turned(self) -> Plan:
         """Return the corner as it is seen after a knock against the camera."""
@@ -208,9 +216,22 @@ class World:
         pad = margin * fx if whole else margin * 2
         return luma, Picture(corner, self.main_size, pad, Raster(maps, g, chroma=True), self.pool)
 
-    def metered(self, light: Light, t: float) -> float:
-        """Return the mean lux x reflectance of the standing picture."""
-        return float(self.lux(light, t).mean())
+    def metered(self, t: float) -> float:
+        """Return the mean signal (0..1, clipped as the sensor clips) that the exposure in force gives at second `t`."""
+        light, state = self.scene.light(t), self.state(t)
+        lux = self.lux(light, t)
+        rows, cols = lux.shape
+        for who in self.actors:
+            bulk = who.bulk(t, self.luma.corner.view)
+            if bulk:
+                x0, y0, x1, y1, refl = bulk
+                high = self.plan.view.units_high
+                box = [round(v) for v in (y0 / high * rows, y1 / high * rows, x0 / 640 * cols, x1 / 640 * cols)]
+                lux[max(box[0], 0) : max(box[1], 0), max(box[2], 0) : max(box[3], 0)] = refl * (
+                    0.8 * light.sky + 0.4 * light.sun + 0.5 * light.lamp
+                )
+        now = 2.0 ** (self.ae.stops + self.ae.bias) * FULL_SCALE
+        return float(np.minimum(lux * np.float32(now * (1 - (1 - LEAK) * state.covered)), 1.0).mean())
 
     def lux(self, light: Light, t: float) -> Floats:
         """Return lux x reflectance of the standing picture, coarsely."""
@@ -237,40 +258,39 @@ class World:
         return State(max(covered, 0.0), max(defocused, 0.0), frozen, moved)
 
     def advance(self, number: int) -> Exposure:
-        """Bring the corner to frame `number`, stepping the exposure through every frame on the way."""
+        """Bring the corner to frame `number`, stepping arrivals and exposure through every frame on the way."""
         self.ae.bias = self.hands.stops
-        for n in range(max(self.number, 0) + 1, number + 1):
-            if n % 4 == 0:
-                t = n / self.fps
-                now = np.float32(2.0 ** (self.ae.stops + self.ae.bias) * FULL_SCALE)
-                dim = np.float32(1 - 0.998 * self.state(t).covered)
-                mean = float(np.minimum(self.lux(self.scene.light(t), t) * (now * dim), 1.0).mean())
-                self.ae.step(n, mean, t)
+        for n in range(self.number + 1, number + 1):
+            t = n / self.fps
+            while self.next is not None and self.next.path.start <= t:
+                self.actors.append(self.next)
+                self.next = next(self.coming, None)
+            if n % 4 == 0 and n:
+                self.ae.step(n, self.metered(t), t)
+            if not self.state(t).frozen:
+                self.frozen_at = None
+            elif self.frozen_at is None:
+                self.frozen_at = (n, self.ae.reported(self.scene.light(t)))
         self.number = number
         t = number / self.fps
-        while self.next is not None and self.next.path.start <= t:
-            self.actors.append(self.next)
-            self.next = next(self.coming, None)
+        state, reported = self.state(t), self.ae.reported(self.scene.light(t))
+        shown, made_with = self.frozen_at or (number, reported)  # a frozen sensor repeats the frame at which it froze
+        t = shown / self.fps
         self.actors = [a for a in self.actors if t <= a.path.end]
-        light, state = self.scene.light(t), self.state(t)
-        reported = self.ae.reported(light)
-        assert reported.time_us is not None
-        assert reported.gain is not None
-        exposure = reported.time_us * reported.gain * FULL_SCALE
-        if state.frozen and self.moment is not None:
-            self.moment = replace(self.moment, state=replace(self.moment.state, frozen=True))
-            return reported
         if state.moved and True not in self.pictures:
             self.pictures[True] = self.build(self.turned())
         self.luma, self.main = self.pictures[state.moved]
+        light, view = self.scene.light(t), self.luma.corner.view
         dark = min(max((300.0 - light.lux) / 300.0, 0.0), 1.0)
-        view = self.luma.corner.view
-        looks = [(a, a.look(t, view, self.plan.sun, dark)) for a in self.actors if a.near(t, view)]
+        looks = [
+            (a, a.look(t, view, self.plan.sun, dark)) for a in self.actors if a.path.start <= t and a.near(t, view)
+        ]
         looks.sort(key=lambda pair: -pair[1].depth)
         self.here = [a for a, _ in looks]
-        self.moment = Moment(
-            number, t, light, state, self.shift(t), [x for _, x in looks], exposure, reported.gain, number
-        )
+        assert made_with.time_us is not None
+        assert made_with.gain is not None
+        exposure = made_with.time_us * made_with.gain * FULL_SCALE
+        self.moment = Moment(t, light, state, self.shift(t), [x for _, x in looks], exposure, made_with.gain, shown)
         return reported
 
     def shift(self, t: float) -> tuple[float, float]:
@@ -285,9 +305,13 @@ class World:
         """Draw the luma plane of the frame in hand, and note the truth about it."""
         m = self.moment
         assert m is not None
-        if not m.state.frozen:
+        if m.key != self.drawn_key or self.frozen_at is None:
+            self.drawn_key = m.key
             drawn = self.luma.raster.compose(m.light, m.looks, self.layers, m.t)
             self.unsure = truth.mark(self.luma.raster, self.here, drawn, self.labels)
+            if m.state.covered >= HIDDEN:
+                self.labels[:] = 0
+            self.found = [(who, where.at) for who, where in zip(self.here, drawn, strict=True) if where is not None]
             self.luma.expose(m.state, m.shift, m.exposure, m.gain, m.key)
         return self.luma.sensor.pixels
 
@@ -302,6 +326,23 @@ class World:
 
     def visible(self, plane: NDArray[T]) -> NDArray[T]:
         """Return what the frame in hand shows of a plane of labels."""
+        dx, dy = self.shifted()
+        return self.luma.window(plane, dx, dy)
+
+    def shifted(self) -> tuple[int, int]:
+        """Return the shift of the frame in hand in whole pixels of the luma plane."""
+        dx, dy = self.moment.shift if self.moment else (0.0, 0.0)
+        return round(dx * self.luma.per_unit), round(dy * self.luma.per_unit)
+
+    def seen(self) -> list[truth.Seen]:
+        """Return who is seen in the frame in hand."""
         m = self.moment
-        dx, dy = m.shift if m else (0.0, 0.0)
-        return self.luma.window(plane, round(dx * self.luma.per_unit), round(dy * self.luma.per_unit))
+        assert m is not None
+        (w, h), (dx, dy), pad = self.size, self.shifted(), self.luma.margin
+        found = []
+        for who, at in self.found:
+            y0, y1 = max(at.y0 - pad - dy, 0), min(at.y1 - pad - dy, h)
+            x0, x1 = max(at.x0 - pad - dx, 0), min(at.x1 - pad - dx, w)
+            if y0 < y1 and x0 < x1:
+                found.append((who, shapes.Area(y0, y1, x0, x1)))
+        return truth.look_up(self.visible(self.labels), found, self.number / self.fps, standing=m.state.frozen)
