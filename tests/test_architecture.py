@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from architecture import Import, imports, modules, reach, room
+
+from tests.architecture import Import, imports, modules, reach, room
 
 TREE = Path(__file__).parent.parent
 MAY_IMPORT = {

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from device_trees import MACHINES, TIMESYNC, WIFI, five, four, no_pi, plant, three_b_plus, zero_2_w
 from hypothesis import given, settings, strategies as st
 
 from gateway.device.health import Facts, parse, read
 from gateway.device.problems import problems
 from gateway.device.readings import FILES, FOLDERS, KernelClock, Readings, Space, adjtimex, collect
+from tests.device_trees import MACHINES, TIMESYNC, WIFI, five, four, no_pi, plant, three_b_plus, zero_2_w
 
 STORE = Path("/var/lib/camera-gateway")
 UNSYNCHRONISED = KernelClock(5, 0x40, 16_000_000)

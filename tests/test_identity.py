@@ -6,7 +6,6 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from device_trees import MACHINES, board, no_pi, plant
 from hypothesis import given, strategies as st
 
 from gateway.device.identity import (
@@ -18,6 +17,7 @@ from gateway.device.identity import (
 )
 from gateway.errors import SettingsError
 from gateway.wire.payloads import ID
+from tests.device_trees import MACHINES, board, no_pi, plant
 
 if TYPE_CHECKING:
     from pathlib import Path
