@@ -125,6 +125,7 @@ def test_gives_luma_as_it_says(case: Case) -> None:
             assert frame.luma.dtype == np.uint8
             assert frame.luma.strides[1] == 1
             assert frame.luma.strides[0] >= width
+            assert frame.luma.flags.writeable
             frame.luma[:] = 7
             assert int(frame.luma.min()) == int(frame.luma.max()) == 7
             frame.release()
