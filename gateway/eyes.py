@@ -143,7 +143,9 @@ class Eye:
             return self._gone(now, self.process.returncode)
         limit = self._silence_limit if self.running else START_SECONDS
         if now - self._heard > limit:
-            self._fail("eye-silent", f"nothing was heard from the camera's process for {now - self._heard:.0f} s", "")
+            if self._alive:  # otherwise it said itself why it ends, and hangs in its end
+                silence = f"nothing was heard from the camera's process for {now - self._heard:.0f} s"
+                self._fail("eye-silent", silence, "it is started again by itself")
             return self._abandon(now)
         if self.socket is None and now - self._heard > 1.0:  # it closed the socket and does not end
             return self._abandon(now)
@@ -158,6 +160,11 @@ class Eye:
         """End it now; for the end of the daemon."""
         self._stopping = True
         return self._abandon(time.monotonic()) if self.process is not None else []
+
+    @property
+    def _alive(self) -> bool:
+        """Whether the last that is known is no failure."""
+        return self.code in {"ok", "starting"} or self.code.startswith("view-")
 
     @property
     def gone(self) -> bool:
@@ -209,7 +216,7 @@ class Eye:
         log.warning("eye %s: %s: %s", self.name, code, reason)
 
     def _gone(self, now: float, returncode: int) -> list[Draft]:
-        if self.code in {"ok", "starting"} or self.code.startswith("view-"):
+        if self._alive:
             how = f"signal {-returncode}" if returncode < 0 else f"exit code {returncode}"
             self._fail("eye-died", f"the camera's process ended with {how}", "it is started again by itself")
         return self._release(now)
