@@ -220,14 +220,14 @@ class Gateway:
         self.commands: list[tuple[str, bytes, bool]] = []
         self.heard = threading.Event()
         self.spool = Spool(folder / "outbox.db", min_free=0)
-        backoff = Backoff(spread=0, cap=0.3)
+        self.backoff = Backoff(spread=0, cap=0.3)
         self.link = Link(
             broker,
             ROOT,
             ADDRESS.gateway,
             self.spool,
             self._on_command,
-            backoff=backoff,
+            backoff=self.backoff,
             backlog_rate=rate,
             confirm_centre=confirm_centre,
         )

@@ -58,6 +58,7 @@ class Connection:
         self._found: deque[Occurrence] = deque()
         self._end: Reason | None = None
         self._alert = ""
+        self._welcome = False
         self._poll = select.poll()
         client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -182,11 +183,14 @@ class Connection:
             self._end = Reason("qos", "the broker takes QoS 0 only", "use a broker that takes QoS 1")
             return
         largest = getattr(properties, "MaximumPacketSize", 1 << 28)
+        self._welcome = True
         self._found.append(Connected(min(window, self._broker.inflight), largest))
 
     def _on_disconnect(self, _client: Any, _data: Any, flags: Any, code: Any, _properties: Any) -> None:
         if self._end is None:
             alert = reasons.of_alert(self._alert)
+            if alert is None and self._broker.tls and not self._welcome:
+                alert = reasons.of_silent_tls(with_certificate=self._broker.cert is not None)
             text = "the broker closed it" if flags.is_disconnect_packet_from_server else self._alert or str(code)
             self._end = alert or reasons.of_code(code.value, text)
 
@@ -209,6 +213,17 @@ class Connection:
             self._alert = text
 
 
+class _Socket(ssl.SSLSocket):
+    """paho leaves the socket open when the handshake fails."""
+
+    def do_handshake(self, block: bool = False) -> None:  # noqa: FBT001, FBT002 (the standard library's signature)
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
+
+
 def _tune(_client: Any, _data: Any, handle: Any) -> None:
     """Send at once, and let the kernel notice a dead link."""
     if handle.family in {socket.AF_INET, socket.AF_INET6}:
@@ -228,6 +243,7 @@ def _tls(broker: Broker) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=broker.ca)
     except ssl.SSLError as error:
         raise LinkError(f"ca {broker.ca} is no certificate in PEM form: {error}", "copy it again") from error
+    context.sslsocket_class = _Socket
     if broker.cert is not None:
         for name, file in (("cert", broker.cert), ("key", broker.key)):
             if file is not None and not file.is_file():

@@ -316,6 +316,20 @@ class Outbox:
                         self._note_gap(LANES[place >> _LANE_BITS], "evicted", *[place & (1 << _LANE_BITS) - 1] * 2)
         return found
 
+    def confirm(self, lane: Lane, upto: int, missing: Sequence[Range]) -> None:
+        """Take the centre's word: it has everything up to `upto` except what it misses, which leaves again."""
+        absent = Ranges(len(missing))
+        for first, last in missing:
+            absent.add(first, last)
+        low, _ = _bounds(lane)
+        query = "SELECT key FROM message WHERE key BETWEEN ? AND ? AND worth >= ?"
+        rows = self._db.execute(query, (low + 1, low + upto, WAITING)).fetchall()
+        self.done((self.epoch, lane, place - low) for (place,) in rows if place - low not in absent)
+        known = min([upto, *(first - 1 for first, _ in missing)])
+        self.forget_gaps(lane, known)
+        for first, last in absent.as_list():
+            self.replay(lane, first, last)
+
     def replay(self, lane: Lane, first: int, last: int) -> None:
         """Deliver again what is still here of a range that the centre misses; note the rest as expired.
 

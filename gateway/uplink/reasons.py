@@ -121,6 +121,15 @@ def _of_tls_error(error: ssl.SSLError, where: str) -> Reason:
     return of_alert(str(error)) or Reason("tls", f"TLS with {where} failed: {error}", "is that the port for TLS?")
 
 
+def of_silent_tls(*, with_certificate: bool) -> Reason:
+    """Return the reason when the broker ended TLS without an alert before it answered; mosquitto does so."""
+    if with_certificate:
+        text = "the broker ended TLS without a word: it probably does not accept our certificate"
+        return Reason("our-cert-refused", text, "check that it is valid and issued by the broker's authority")
+    text = "the broker ended TLS without a word: it probably wants a client certificate"
+    return Reason("our-cert-missing", text, "set `cert` and `key`")
+
+
 def of_alert(text: str) -> Reason | None:
     """Return the reason behind a TLS alert that the broker sent, found in the text of an error; None: there is none."""
     upper = text.upper().replace(" ", "_")

@@ -24,6 +24,7 @@ from gateway.wire.draft import LANES, Lane, Rank
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway.uplink.receipts import Ack
     from gateway.wire.message import Message
 
 RAM_COUNT = 4000
@@ -66,6 +67,7 @@ class Spool:
         self._done: dict[Key, None] = {}
         self._done_since = 0.0
         self._lost: list[Key] = []
+        self._refused: dict[Key, str] = {}
         self._calls: deque[Callable[[Outbox], None]] = deque()
         self._fetches: deque[tuple[Stream, int, int, Callable[[Stream, Batch | None], None]]] = deque()
         self._blocks: dict[Lane, deque[int]] = {lane: deque() for lane in LANES}
@@ -132,12 +134,31 @@ class Spool:
         """Note the boot and, once known, its clock's offset; see Outbox.remember."""
         self.call(lambda outbox: outbox.remember(boot, offset, since))
 
-    def replay(self, lane: Lane, first: int, last: int) -> None:
-        """Deliver again a range that the centre misses; see Outbox.replay."""
-        self.call(lambda outbox: outbox.replay(lane, first, last))
+    def confirmed(self, ack: Ack, then: Callable[[], None]) -> None:
+        """Take what the centre says it has and misses, and call `then` on the spool's thread; see Outbox.confirm.
+
+        An acknowledgement of another epoch is ignored.
+        """
+
+        def confirm(outbox: Outbox) -> None:
+            with self._wake:
+                delivered = list(self._delivered.values())
+                self._delivered.clear()
+                seen = dict(self._seen)
+            for chunk in _chunks(delivered):
+                outbox.put(chunk, delivered=True)
+            if ack.epoch == outbox.epoch:
+                for lane, said in ack.lanes.items():
+                    outbox.confirm(lane, min(said.upto, seen[lane]), said.within(seen[lane]))
+                then()
+
+        self.call(confirm)
 
     def call(self, action: Callable[[Outbox], None]) -> None:
-        """Have `action` called with the outbox on the spool's thread, later; lost when it raises StoreError."""
+        """Have `action` called with the outbox on the spool's thread, when all that waits in memory is written.
+
+        It is lost when it raises StoreError.
+        """
         with self._wake:
             self._calls.append(action)
             self._wake.notify()
@@ -196,7 +217,9 @@ class Spool:
 
     def refused(self, key: Key, reason: str) -> None:
         """Note that the broker will never take this message. Never waits."""
-        self.call(lambda outbox: outbox.bury(key, reason))
+        with self._wake:
+            self._refused[key] = reason
+            self._wake.notify()
 
     def fetch(self, stream: Stream, after: int, limit: int, reply: Callable[[Stream, Batch | None], None]) -> None:
         """Have `reply` called on the spool's thread with the messages behind `after`, or None: not to be read now."""
@@ -232,7 +255,8 @@ class Spool:
             return 0.0
         if now < self._retry_at:
             return self._retry_at - now
-        if self._outbox is None or self._calls or self._fetches or self._lost or self._wanting():
+        urgent = self._calls or self._fetches or self._lost or self._refused
+        if self._outbox is None or urgent or self._wanting():
             return 0.0
         due = [self._upkeep_at]
         if self._outbox.path != self._path:
@@ -308,7 +332,10 @@ class Spool:
                 for key in done:
                     self._done.pop(key, None)
         with self._wake:
+            refused, self._refused = self._refused, {}
             lost, self._lost = self._lost, []
+        for key, reason in refused.items():
+            outbox.bury(key, reason)
         for epoch, name, seq in lost:
             for lane in LANES:
                 if lane == name and epoch == outbox.epoch:
@@ -317,11 +344,11 @@ class Spool:
     def _due(self) -> list[Message]:
         """Return what has to be written now, rank 0 first; the rest may be acknowledged before its time comes."""
         before = time.monotonic() - GROUP_SECONDS
-        everything = self._stopping or self._ram_bytes >= CHUNK_BYTES
+        everything = self._stopping or self._calls or self._ram_bytes >= CHUNK_BYTES
         due = [
             message
             for message, since in self._ram.values()
-            if everything or message.rank == Rank.ALARM or since <= before
+            if everything or message.rank == Rank.ALARM or since <= before or message.key in self._refused
         ]
         return sorted(due, key=lambda message: message.rank != Rank.ALARM)
 
