@@ -110,6 +110,16 @@ def _size(text: str) -> tuple[int, int]:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from gateway import logs
+
+    listener = logs.start(verbose=options.verbose)
+    try:
+        return _daemon(options)
+    finally:
+        listener.stop()
+
+
+def _daemon(options: argparse.Namespace) -> int:
     from gateway.configuration import load
 
     loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once

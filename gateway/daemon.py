@@ -18,8 +18,9 @@ import threading
 import time
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from gateway.answers import Answers
 from gateway.configuration import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer
 from gateway.device.identity import boot_id, gateway_id
@@ -28,6 +29,7 @@ from gateway.errors import SettingsError, StoreError
 from gateway.eyes import Eye
 from gateway.faults import Faults
 from gateway.reporting import Reports
+from gateway.state import Memory
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.broker import Broker, parse_broker_url
 from gateway.uplink.link import Link
@@ -47,8 +49,6 @@ ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
 HELD_DRAFTS = 512
 """Most drafts that wait for a number while the card stalls; the least dear drops first."""
-ROUND_TRIP_SECONDS = 8.0
-"""Most time that a self-test waits for the broker's acknowledgement."""
 LINK_STOP_SECONDS = 1.2
 SPOOL_STOP_SECONDS = 1.2
 
@@ -84,7 +84,6 @@ class Daemon:
                 f"{settings.store.dir}: the store's folder cannot be made: {error.strerror}",
                 "choose another folder (store.dir), or run as a user who may write there",
             ) from None
-        self._eyes = [Eye(camera.model_dump(mode="json")) for camera in settings.cameras]
         self._watched: dict[str, int] = {}
         self._held: deque[Draft] = deque()
         self._commands: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
@@ -103,10 +102,16 @@ class Daemon:
             lambda topic, payload, retained: self._commands.put((topic, payload, retained)),
             backoff=Backoff(spread=broker.first_connect_spread_s, cap=broker.reconnect_spread_s),
         )
+        self._memory = Memory(settings.store.dir, self._boot, lambda work: self._spool.call(lambda _outbox: work()))
+        self._eyes = [
+            Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name)) for camera in settings.cameras
+        ]
         self._faults = Faults()
-        self._reports = Reports(loaded, self._address, self._boot, self._link, self._spool, self._eyes)
+        self._reports = Reports(
+            loaded, self._address, self._boot, self._link, self._spool, self._eyes, last_exit=self._memory.last_exit
+        )
+        self._answers = Answers(self._reports, self._link, self._eyes, lambda: (self._faults.codes, self.dropped))
         self._control: ControlServer | None = None
-        self._round_trips: list[tuple[float, int, Callable[..., None]]] = []
 
     def run(self) -> int:
         """Work until a signal or a failure ends it; return the exit code."""
@@ -119,8 +124,8 @@ class Daemon:
         self._spool.start()
         self._link.start()
         self._reports.begin()
-        with contextlib.suppress(OSError):
-            keep_as_last_good(self._settings)
+        self._spool.call(lambda _outbox: self._keep_settings())
+        self._memory.begin()
         self._service.ready("watching")
         try:
             while not self._reason:
@@ -139,8 +144,9 @@ class Daemon:
             for draft in eye.tick(now):
                 self._accept(draft)
         self._number_held()
+        self._memory.latch({eye.name for eye in self._eyes if eye.moved})
         self._take_commands()
-        self._answer_round_trips(now)
+        self._answers.tick(now)
         for draft in self._faults.update(self._reports.faults(), now):
             self._accept(draft)
         self._reports.tick(now, self._faults.codes)
@@ -173,6 +179,14 @@ class Daemon:
             topic, _, _ = self._commands.get()
             log.warning("%s: this gateway takes no commands yet", topic)
 
+    def _keep_settings(self) -> None:
+        """On the thread `spool`: this configuration is good, as far as a start can tell."""
+        try:
+            if self._loaded.in_force != "last-good":
+                keep_as_last_good(self._settings)
+        except OSError as error:
+            log.warning("the last good configuration cannot be kept: %s", error)
+
     def _watch_sockets(self) -> None:
         """Keep the selector in step with the sockets of eyes that were started or are gone."""
         for eye in self._eyes:
@@ -200,33 +214,9 @@ class Daemon:
         folder = self._settings.runtime_dir
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._control = ControlServer(folder / SOCKET_NAME, self._selector, self._answer)
+            self._control = ControlServer(folder / SOCKET_NAME, self._selector, self._answers.answer)
         except OSError as error:
             log.warning("%s: no control socket: %s; `gateway selftest` cannot ask this daemon", folder, error.strerror)
-
-    def _answer(self, request: dict[str, Any], respond: Callable[..., None]) -> None:
-        match request.get("ask"):
-            case "status":
-                respond(**self._reports.status(self._faults.codes, self.dropped))
-            case "roundtrip":
-                self._reports.say_who()  # a state that changes nothing: its acknowledgement is what counts
-                now = time.monotonic()
-                self._round_trips.append((now, self._link.status()["answers"], respond))
-            case "confirm-view":
-                asked = [eye for eye in self._eyes if eye.name == request.get("camera")]
-                names = [eye.name for eye in asked if eye.say(note="confirm-view")]
-                respond(confirmed=names)
-            case other:
-                respond(error=f"this daemon does not know the question {other!r}")
-
-    def _answer_round_trips(self, now: float) -> None:
-        """Tell whoever asked whether the broker has acknowledged something since."""
-        link = self._link.status()
-        for entry in list(self._round_trips):
-            since, answers, respond = entry
-            if link["answers"] > answers or now - since > ROUND_TRIP_SECONDS:
-                self._round_trips.remove(entry)
-                respond(answered=link["answers"] > answers, link=link)
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -264,6 +254,7 @@ class Daemon:
             for draft in eye.kill():
                 self._accept(draft)
         self._number_held()
+        self._memory.end(self._reason or "an error")
         self._link.stop(LINK_STOP_SECONDS, self._reason)
         if not self._spool.stop(SPOOL_STOP_SECONDS):
             log.error("the store did not take everything in time: what was not written is lost with this process")

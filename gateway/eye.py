@@ -19,6 +19,7 @@ import time
 from collections import deque
 from typing import Any
 
+from gateway import logs
 from gateway.errors import CameraEnded, CameraError, CameraStalled, GatewayError
 from gateway.wire.draft import LANES, PACKET_BYTES, Draft, Rank, lane_of, pack_draft, pack_note, random_uuid7, unpack
 
@@ -232,6 +233,7 @@ def main(fd: int) -> int:
     """Run the eye on the socket that the daemon passed as descriptor `fd`."""
     for number in (signal.SIGINT, signal.SIGTERM):  # meant for the daemon, which stops us in order over the socket
         signal.signal(number, signal.SIG_IGN)
+    listener = logs.start()
     sock = socket.socket(fileno=fd)
     config = json.loads(sock.recv(PACKET_BYTES))
     threading.current_thread().name = "watch"
@@ -240,7 +242,7 @@ def main(fd: int) -> int:
     deadline = time.monotonic() + 1.0
     while not eye.outlet.flush() and not eye.outlet.broken and time.monotonic() < deadline:
         time.sleep(0.01)  # the daemon reads within milliseconds; when it does not, it is gone or will kill us
-    logging.shutdown()
+    listener.stop()
     os._exit(code)  # a camera library whose destructors hang must not keep the device
 
 

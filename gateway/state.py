@@ -1,0 +1,122 @@
+"""The few things that the daemon remembers over a restart: how the last run ended, and which views have moved.
+
+One small JSON file beside the store, written atomically. Not here: messages (the store), the configuration. `read` runs
+at the start on the main thread; `write` runs on the thread that may wait for the card (`spool`), or at the very end.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+log = logging.getLogger(__name__)
+
+FILE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """What is remembered."""
+
+    boot: str = ""
+    """Boot id of the run that wrote it."""
+    ended: str = ""
+    """Why that run ended; empty while it runs."""
+    moved: tuple[str, ...] = ()
+    """Cameras whose view has moved and that nobody has confirmed since: no pictures of them leave."""
+
+
+def read(folder: Path) -> State | None:
+    """Return what was remembered; None: nothing, this is the first run. A damaged file counts as moved views unknown.
+
+    Fails closed: when the file is there and cannot be read, every camera's view counts as moved ("*").
+    """
+    try:
+        found = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        return State(str(found["boot"]), str(found["ended"]), tuple(str(name) for name in found["moved"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return State(moved=("*",))
+
+
+def write(folder: Path, state: State) -> None:
+    """Remember `state`, durably: the old file stays until the new one is on the card.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    fresh = folder / (FILE + ".new")
+    with fresh.open("w", encoding="utf-8") as out:
+        json.dump({"boot": state.boot, "ended": state.ended, "moved": list(state.moved)}, out)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(folder / FILE)
+
+
+def last_exit(state: State | None, boot: str) -> str:
+    """Return how the last run ended, in words for up/info; empty at the first run."""
+    if state is None:
+        return ""
+    if state.ended:
+        return state.ended
+    if state.boot == boot:
+        return "it died without a word: killed, or out of memory"
+    return "the power was cut, or the device restarted by itself"
+
+
+class Memory:
+    """Keeps the file in step with the running daemon, without ever making its main thread wait for the card."""
+
+    def __init__(self, folder: Path, boot: str, later: Callable[[Callable[[], None]], None]) -> None:
+        """Read what the last run left.
+
+        Args:
+            folder: where the file is.
+            boot: this boot's id.
+            later: has a function called soon, on a thread that may wait for the card.
+        """
+        before = read(folder)
+        self._folder = folder
+        self._boot = boot
+        self._later = later
+        self._moved = before.moved if before is not None else ()
+        self.last_exit = last_exit(before, boot)
+        """How the last run ended, in words."""
+
+    def moved(self, camera: str) -> bool:
+        """Tell whether a camera's view had moved when the file was written."""
+        return camera in self._moved or "*" in self._moved
+
+    def begin(self) -> None:
+        """Note that a run goes on: whoever finds the file so knows that it died without a word."""
+        self._write("")
+
+    def latch(self, moved: set[str]) -> None:
+        """Note which views have moved; writes only when that has changed."""
+        names = tuple(sorted(moved))
+        if names != self._moved:
+            self._moved = names
+            self._write("")
+
+    def end(self, why: str) -> None:
+        """Note why this run ends."""
+        self._write(why)
+
+    def _write(self, ended: str) -> None:
+        now = State(self._boot, ended, self._moved)
+
+        def work() -> None:
+            try:
+                write(self._folder, now)
+            except OSError as error:
+                log.warning("what must survive a restart cannot be written: %s", error)
+
+        self._later(work)
