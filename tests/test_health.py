@@ -88,6 +88,51 @@ def test_no_pi(tmp_path: Path) -> None:
     assert codes(facts) == []
 
 
+@pytest.mark.parametrize(
+    ("zones", "expected"),
+    [
+        ({"pmic": "40000", "cpu-thermal": "61000"}, 61.0),
+        ({"acpitz": "27800", "x86_pkg_temp": "44000"}, 44.0),
+        ({"gpu": "48000"}, 48.0),
+        ({"cpu-thermal": "-273000"}, None),
+        ({"cpu-thermal": "-1", "gpu": "50000"}, -0.001),
+        ({"cpu-thermal": "255000", "gpu": "50000"}, 50.0),
+    ],
+)
+def test_temperature_is_the_processors(tmp_path: Path, zones: dict[str, str], expected: float | None) -> None:
+    """The processor's own zone is asked first, and a temperature that no processor has is not believed."""
+    files = {}
+    for number, (kind, temperature) in enumerate(zones.items()):
+        files[f"sys/class/thermal/thermal_zone{number}/type"] = kind + "\n"
+        files[f"sys/class/thermal/thermal_zone{number}/temp"] = temperature + "\n"
+    assert facts_of(tmp_path, files).temperature_c == expected
+
+
+def test_either_word_for_under_voltage_counts(tmp_path: Path) -> None:
+    """When the firmware says under-voltage and the sensor's two seconds were quiet, it is under-voltage."""
+    facts = facts_of(tmp_path, four() | {"sys/devices/platform/soc/soc:firmware/get_throttled": "10001\n"})
+    assert (facts.under_voltage, facts.under_voltage_since_boot) == (True, True)
+
+
+def test_wifi_level_as_an_unsigned_byte(tmp_path: Path) -> None:
+    """Drivers that tell the signal as an unsigned byte mean the same -58 dBm."""
+    wireless = WIFI["proc/net/wireless"].replace("-58.", "198.")
+    assert facts_of(tmp_path, zero_2_w() | {"proc/net/wireless": wireless}).wifi_signal_dbm == -58
+
+
+def test_an_emmc_that_does_not_tell(tmp_path: Path) -> None:
+    """Zero in the wear fields means that the card does not tell, not that it is as new."""
+    untold = {"sys/block/mmcblk0/device/life_time": "0x00 0x00\n", "sys/block/mmcblk0/device/pre_eol_info": "0x00\n"}
+    facts = facts_of(tmp_path, four() | untold)
+    assert (facts.emmc_wear_percent, facts.emmc_reserve) == (None, None)
+
+
+def test_loopback_is_no_network(tmp_path: Path) -> None:
+    """A device with nothing but its loopback has no network that could be up."""
+    facts = facts_of(tmp_path, {"sys/class/net/lo/operstate": "unknown\n", "sys/class/net/lo/carrier_changes": "0\n"})
+    assert (facts.networks_up, facts.carrier_changes) == (None, None)
+
+
 def test_nothing_at_all(tmp_path: Path) -> None:
     """An empty root gives facts that are all unknown, and no fault."""
     facts = parse(collect(tmp_path / "absent", tmp_path / "absent" / "store", lambda: None))

@@ -98,11 +98,29 @@ def test_the_longest_numbers_fit() -> None:
     assert 300 < len(text) <= HEARTBEAT_BYTES
 
 
+@pytest.mark.parametrize("session", ["s" * 400, "\\" * 200, "\0" * 100, "ü" * 300])
+def test_a_strange_session_is_cut(session: str) -> None:
+    """A session of any length and any letters does not make the heartbeat too long."""
+    assert len(check(Heartbeat, reports.heartbeat(**USUAL | {"session": session}))) <= HEARTBEAT_BYTES
+
+
+def test_a_camera_is_told_exactly_when_it_fits() -> None:
+    """A name of any length is told when the heartbeat stays at 400 bytes with it, and is left away when not."""
+    told = {}
+    for length in range(1, 300):
+        name = "c" * length
+        beat = reports.heartbeat(**USUAL | {"fps": {name: 10.0}})
+        told[length] = name in beat["fps"]
+        size = len(plain(dict(beat | {"fps": {name: 10.0}})))
+        assert told[length] == (size <= HEARTBEAT_BYTES), (length, size)
+    assert set(told.values()) == {True, False}
+
+
 def test_slow_cameras_are_told_first() -> None:
     """When four long names do not fit, the camera that stands still is among those that are told."""
-    fps = {f"{name * 50}": rate for name, rate in {"a": 10.0, "b": 0.0, "c": 10.0, "d": 9.0}.items()}
+    fps = {name * 50: rate for name, rate in {"a": 10.0, "b": 10.0, "c": 9.0, "d": 0.0}.items()}
     told = reports.heartbeat(**USUAL | {"fps": fps})["fps"]
-    assert "b" * 50 in told
+    assert "d" * 50 in told
     assert len(told) < 4
 
 

@@ -80,6 +80,11 @@ def test_any_serial_gives_a_name_for_the_wire_or_none(serial: str) -> None:
     assert name == "" or re.fullmatch(ID, name)
 
 
+def test_a_long_serial_is_cut() -> None:
+    """A serial number that is longer than a name may be keeps its beginning."""
+    assert name_from_serial("AB" * 50) == "ab" * 32
+
+
 def test_boot_id(tmp_path: Path) -> None:
     """The boot id is eight hexadecimal digits, zeros where the kernel does not tell it."""
     assert boot_id(plant(tmp_path / "pi", no_pi())) == "5d1c8f00"

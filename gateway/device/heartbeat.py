@@ -99,7 +99,7 @@ def heartbeat(
         "drop": _whole(dropped),
         "link": _whole(connections),
     }
-    room = HEARTBEAT_BYTES - len(plain(cast("Mapping[str, Any]", beat)))
+    room = HEARTBEAT_BYTES - len(plain(cast("Mapping[str, Any]", beat))) + 1  # the first needs no comma
     chosen: dict[str, float] = {}
     for rate, name in rates:
         room -= len(plain({name: rate})) - 1  # its braces less the comma
