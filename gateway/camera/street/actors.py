@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from gateway.camera.street.light import Colour, colour
 from gateway.camera.street.shapes import Capsule, Ellipse, Shape
@@ -21,7 +20,8 @@ if TYPE_CHECKING:
     from gateway.camera.street.view import View
 
 Kind = Literal["person", "cyclist", "car", "van", "lorry"]
-Vector = NDArray[np.float64]
+Spot = tuple[float, float, float]
+"""View units across and down, and view units per metre there; or metres in the world."""
 SKINS = (colour(0.48, 0.33, 0.25), colour(0.36, 0.22, 0.15), colour(0.15, 0.09, 0.06))
 TYRE, LAMP = Colour(0.025), Colour(0.35)
 
@@ -86,10 +86,10 @@ class Body3(NamedTuple):
         )
 
 
-def cast(points: Vector, sun: tuple[float, float, float]) -> Vector:
-    """Return where the sun throws the shadows of world points on the ground."""
-    out = points - points[:, 2:3] / sun[2] * np.array(sun)
-    return np.asarray(out)
+def cast(point: tuple[float, float, float], sun: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return where the sun throws the shadow of a world point on the ground."""
+    x, y, z = point
+    return x - z / sun[2] * sun[0], y - z / sun[2] * sun[1], 0.0
 
 
 @dataclass
@@ -116,8 +116,8 @@ class Actor:
     def near(self, t: float, view: View) -> bool:
         """Whether it, its shadow or its light can be in the picture."""
         s = self.path.at(t)
-        x, _, scale = view.project(np.array([[s.x, s.y, 1.0]]))[0]
-        return bool(-22 * scale < x < 640 + 22 * scale)
+        x, _, scale = view.spot(s.x, s.y, 1.0)
+        return -22 * scale < x < 640 + 22 * scale
 
     def look(self, t: float, view: View, sun: tuple[float, float, float], dark: float) -> Look:
         """Return its shapes at second `t`; `dark` (0..1) switches its lamps on."""
@@ -164,58 +164,57 @@ class Person(Actor):
             hand = (elbow[0] + 0.26 * math.sin(b + 0.3), elbow[1] - 0.26 * math.cos(b + 0.3))
             joints += [f.at(0.03, 0.2 * side, 1.38), f.at(elbow[0], 0.25 * side, elbow[1])]
             joints += [f.at(hand[0], 0.24 * side, hand[1])]
-        world = np.array(joints)
-        p = view.project(world)
+        p = [view.spot(*joint) for joint in joints]
         k = f.scale
 
         def limb(i: int, j: int, r0: float, r1: float, c: Colour, lit: float = 0.6) -> Part:
-            return Part(Capsule((p[i, 0], p[i, 1]), (p[j, 0], p[j, 1]), r0 * k * p[i, 2], r1 * k * p[j, 2]), c, lit)
+            return Part(Capsule(p[i][:2], p[j][:2], r0 * k * p[i][2], r1 * k * p[j][2]), c, lit)
 
         def side_parts(o: int, lit: float) -> tuple[list[Part], list[Part]]:
             leg = [limb(o + 2, o + 3, 0.05, 0.05, TYRE, lit), limb(o + 1, o + 2, 0.075, 0.055, self.legs, lit)]
             leg.append(limb(o, o + 1, 0.1, 0.075, self.legs, lit))
-            arm = [limb(o + 6, o + 6, 0.05, 0.05, self.skin, lit), limb(o + 5, o + 6, 0.05, 0.04, self.top, lit)]
-            arm.append(limb(o + 4, o + 5, 0.065, 0.05, self.top, lit))
+            arm = [limb(o + 5, o + 6, 0.05, 0.045, self.skin, lit), limb(o + 4, o + 5, 0.065, 0.05, self.top, lit)]
             return leg, arm
 
-        near = 3 if world[7, 1] < world[14, 1] else 10
+        near = 3 if joints[7][1] < joints[14][1] else 10
         far = 13 - near
         far_leg, far_arm = side_parts(far, 0.35)
         near_leg, near_arm = side_parts(near, 0.65)
         g = self.girth
         parts = [*far_arm, *far_leg, *near_leg, limb(0, 1, 0.15 * g, 0.19 * g, self.top)]
         if self.coat:
-            parts.append(limb(0, 0, 0.17 * g, 0.17 * g, self.top))
-            low = view.project(np.array([f.at(0.0, 0.0, 0.6)]))[0]
-            hip = (p[0, 0], p[0, 1])
-            parts.append(Part(Capsule(hip, (low[0], low[1]), 0.16 * g * k * p[0, 2], 0.2 * g * k * low[2]), self.top))
-        parts += [limb(1, 2, 0.06, 0.06, self.skin), limb(2, 2, 0.115, 0.115, self.skin, 0.7)]
-        top = view.project(np.array([f.at(0.06 + sway, 0.0, 1.68)]))[0]
-        parts.append(Part(Ellipse((top[0], top[1]), (0.12 * k * top[2], 0), (0, 0.085 * k * top[2])), self.hair, 0.7))
+            low = view.spot(*f.at(0.0, 0.0, 0.6))
+            parts.append(Part(Capsule(p[0][:2], low[:2], 0.17 * g * k * p[0][2], 0.19 * g * k * low[2]), self.top))
+        parts.append(limb(2, 2, 0.115, 0.115, self.skin, 0.7))
+        x, y, size = view.spot(*f.at(0.06 + sway, 0.0, 1.68))
+        parts.append(Part(Ellipse((x, y), (0.12 * k * size, 0), (0, 0.085 * k * size)), self.hair, 0.7))
         parts += near_arm
         if self.bag is not None:
-            h = p[near + 6]
-            size = 0.15 * k * h[2]
-            parts.append(Part(Ellipse((h[0], h[1] + size), (size * 0.8, 0), (0, size)), self.bag))
-        return Look(view.depth(s.x, s.y), self.foot(view, s), parts, self.shadows(world, view, sun), [])
+            x, y, size = p[near + 6]
+            size *= 0.15 * k
+            parts.append(Part(Ellipse((x, y + size), (size * 0.8, 0), (0, size)), self.bag))
+        return Look(view.depth(s.x, s.y), self.foot(view, s), parts, self.shadows(joints, view, sun), [])
 
     def foot(self, view: View, s: Stand) -> tuple[float, float]:
         """Return where it stands, in view units."""
-        at = view.project(np.array([[s.x, s.y, 0.0]]))[0]
-        return float(at[0]), float(at[1])
+        return view.spot(s.x, s.y, 0.0)[:2]
 
-    def shadows(self, world: Vector, view: View, sun: tuple[float, float, float]) -> list[Shadow]:
-        """Body, head and legs, thrown on the ground."""
-        q = view.project(cast(world, sun))
-        flat = 0.45  # a pavement seen from a pole is foreshortened about so much
-        pairs = ((0, 1, 0.19), (1, 2, 0.1), (2, 2, 0.12), (3, 4, 0.09), (4, 5, 0.07), (10, 11, 0.09), (11, 12, 0.07))
-        shadows = [
-            Shadow(Capsule((q[i, 0], q[i, 1]), (q[j, 0], q[j, 1]), r * q[i, 2], r * q[j, 2], flat), 0.92, 0.0)
-            for i, j, r in pairs
-        ]
-        feet = view.project(world[[5, 12]] * (1, 1, 0))
-        shadows += [Shadow(Ellipse((x, y), (0.22 * s, 0), (0, 0.1 * s)), 0.0, 0.35) for x, y, s in feet]
+    def shadows(self, joints: list[Spot], view: View, sun: tuple[float, float, float]) -> list[Shadow]:
+        """Body and legs thrown on the ground, and the dark about the feet."""
+        q = {i: view.spot(*cast(joints[i], sun)) for i in (0, 1, 2, 5, 12)}
+        pairs = ((0, 1, 0.2), (1, 2, 0.12), (0, 5, 0.09), (0, 12, 0.09))
+        shadows = [shade(q[i], q[j], r, 0.92, 0.0) for i, j, r in pairs]
+        a, b = (view.spot(joints[i][0], joints[i][1], 0.0) for i in (5, 12))
+        shadows.append(shade(a, b, 0.2, 0.0, 0.35))
         return shadows
+
+
+def shade(a: Spot, b: Spot, radius: float, sun: float, sky: float) -> Shadow:
+    """Return a shadow between two projected points, `radius` in metres.
+
+    Flattened about as much as a pavement that is seen from a pole.
+    """
+    return Shadow(Capsule(a[:2], b[:2], radius * a[2], radius * b[2], 0.45), sun, sky)
 
 
 class Cyclist(Person):
@@ -239,19 +238,16 @@ class Cyclist(Person):
             knee = ((pedal[0] - 0.22) / 2 + 0.24, (pedal[1] + 0.96) / 2 + 0.1)
             joints += [f.at(knee[0], 0.11 * side, knee[1]), f.at(pedal[0], 0.12 * side, pedal[1])]
             joints += [f.at(0.45, 0.25 * side, 1.02), f.at(0.16, 0.18 * side, 1.38)]
-        world = np.array(joints)
-        p = view.project(world)
-        along = view.project(np.array([f.at(-0.2, 0, 0.34), f.at(0.86, 0, 0.34)]))
+        p = [view.spot(*joint) for joint in joints]
+        (x0, y0, _), (x1, y1, _) = (view.spot(*f.at(x, 0, 0.34)) for x in (-0.2, 0.86))
+        along = (0.34 * (x1 - x0) / 1.06, 0.34 * (y1 - y0) / 1.06)
 
         def line(i: int, j: int, r: float, c: Colour, lit: float = 0.6) -> Part:
-            return Part(Capsule((p[i, 0], p[i, 1]), (p[j, 0], p[j, 1]), r * p[i, 2], r * p[j, 2]), c, lit)
+            return Part(Capsule(p[i][:2], p[j][:2], r * p[i][2], r * p[j][2]), c, lit)
 
         parts: list[Part] = []
-        wheels: list[Ellipse] = []
-        for i in (4, 5):
-            u = (0.34 * (along[1, 0] - along[0, 0]) / 1.06, 0.34 * (along[1, 1] - along[0, 1]) / 1.06)
-            wheels.append(Ellipse((p[i, 0], p[i, 1]), u, (0.0, 0.34 * p[i, 2]), 0.84))
-        far, near = (8, 12) if world[8, 1] > world[12, 1] else (12, 8)
+        wheels = [Ellipse(p[i][:2], along, (0.0, 0.34 * p[i][2]), 0.84) for i in (4, 5)]
+        far, near = (8, 12) if joints[8][1] > joints[12][1] else (12, 8)
         parts += [line(0, far, 0.08, self.legs, 0.3), line(far, far + 1, 0.06, self.legs, 0.3)]
         parts += [Part(wheel, TYRE) for wheel in wheels]
         parts += [line(4, 6, 0.025, self.frame), line(6, 7, 0.025, self.frame), line(0, 6, 0.02, self.frame)]
@@ -259,26 +255,14 @@ class Cyclist(Person):
         parts += [line(far + 3, far + 2, 0.05, self.top, 0.3), line(0, 1, 0.16, self.top, 0.65)]
         parts += [line(0, near, 0.085, self.legs), line(near, near + 1, 0.06, self.legs)]
         parts += [line(near + 3, near + 2, 0.05, self.top), line(1, 2, 0.06, self.skin), line(2, 2, 0.115, self.skin)]
-        cap = p[2]
-        parts.append(Part(Ellipse((cap[0], cap[1] - 0.05 * cap[2]), (0.13 * cap[2], 0), (0, 0.09 * cap[2])), self.hair))
+        x, y, size = p[2]
+        parts.append(Part(Ellipse((x, y - 0.05 * size), (0.13 * size, 0), (0, 0.09 * size)), self.hair))
         if dark > 0.3:
-            lamp = p[7]
-            parts.append(Part(Ellipse((lamp[0], lamp[1]), (0.05 * lamp[2], 0), (0, 0.05 * lamp[2])), LAMP, glow=400))
-        q = view.project(cast(world, sun))
-        flat = 0.45
-        shadows = [
-            Shadow(Capsule((q[i, 0], q[i, 1]), (q[j, 0], q[j, 1]), r * q[i, 2], r * q[j, 2], flat), 0.92, 0.0)
-            for i, j, r in (
-                (0, 1, 0.18),
-                (1, 2, 0.11),
-                (2, 2, 0.12),
-                (0, 6, 0.1),
-                (4, 6, 0.05),
-                (6, 5, 0.05),
-                (7, 3, 0.05),
-            )
-        ]
-        tread = view.project(world[4:6] * (1, 1, 0))
-        a, b = tread
-        shadows.append(Shadow(Capsule((a[0], a[1]), (b[0], b[1]), 0.1 * a[2], 0.1 * b[2], flat), 0.6, 0.25))
+            x, y, size = p[7]
+            parts.append(Part(Ellipse((x, y), (0.05 * size, 0), (0, 0.05 * size)), LAMP, glow=400))
+        q = [view.spot(*cast(joint, sun)) for joint in joints[:8]]
+        pairs = ((0, 1, 0.18), (2, 2, 0.12), (0, 6, 0.1), (4, 6, 0.05), (6, 5, 0.05), (7, 3, 0.05))
+        shadows = [shade(q[i], q[j], r, 0.92, 0.0) for i, j, r in pairs]
+        rear, front = (view.spot(joints[i][0], joints[i][1], 0.0) for i in (4, 5))
+        shadows.append(shade(rear, front, 0.1, 0.6, 0.25))
         return Look(view.depth(s.x, s.y), self.foot(view, s), parts, shadows, [])

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.camera.street.light import Colour, colour
-from gateway.camera.street.maps import Maps, Veil
+from gateway.camera.street.maps import NO_WALL, PER_METRE, Maps, Veil, stored
 from gateway.camera.street.shapes import Area, Capsule, Ellipse, Grid, Shape
 
 if TYPE_CHECKING:
@@ -163,20 +163,26 @@ class Painter:
         self.lamp.reshape(-1)[where] = 0.35 * np.exp(-np.abs(z - 2.5) / 3.0)
 
     def houses_and_ground(self) -> None:
-        """Cut every ray with the ground and the walls and paint what it meets first."""
-        p, g = self.plan, self.grid
-        dx, dy, dz = (d.reshape(-1) for d in p.view.rays(g.xs, g.ys))
-        h = p.view.height
+        """Paint the sky, and before it what each ray meets first: a band of rows at a time, to spare memory."""
+        g = self.grid
         self.y[:] = np.clip(1.5 + 0.7 * (g.ys[:, None] / 120.0), 1.4, 2.4)  # the sky shines: most at the horizon
         self.cb[:], self.cr[:] = 0.045, -0.03
+        for top in range(0, len(g.ys), 64):
+            self.band(top, g.ys[top : top + 64])
+
+    def band(self, top: int, ys: Floats) -> None:
+        """Cut the rays of some rows with the ground and the walls and paint what they meet first."""
+        p, g = self.plan, self.grid
+        first, h = top * len(g.xs), p.view.height
+        dx, dy, dz = (d.reshape(-1) for d in p.view.rays(g.xs, ys))
         near = np.full(dx.shape, 250.0, np.float32)
         with np.errstate(divide="ignore", invalid="ignore"):
             down = np.where(dz < -1e-4, -h / dz, 1e9)
             hit = (down * dy < 240) & (down < 1e8)
             where = np.flatnonzero(hit)
             near[where] = down[where]
-            self.lay_ground(dx[where] * near[where], dy[where] * near[where], where)
-            self.distance.reshape(-1)[where] = near[where]
+            self.lay_ground(dx[where] * near[where], dy[where] * near[where], where + first)
+            self.distance.reshape(-1)[where + first] = near[where]
             m = p.mirror
             fronts = (
                 (0, p.facade, -1e3, p.walls[0], p.heights[0]),
@@ -188,7 +194,7 @@ class Painter:
                 x, z = t * dx, h + t * dz
                 where = np.flatnonzero((t > 0) & (t < near) & (x * m > x0) & (x * m < x1) & (z < high) & (z > 0))
                 near[where] = t[where]
-                self.wall(x[where], z[where], where, -p.sun[1], block, t[where])
+                self.wall(x[where], z[where], where + first, -p.sun[1], block, t[where])
             for block, at_x, high, normal in sides:
                 t = at_x * m / dx
                 y, z = t * dy, h + t * dz
@@ -196,7 +202,7 @@ class Painter:
                     (t > 0) & (t < near) & (y > p.facade) & (y < p.end - CROSS) & (z < high) & (z > 0)
                 )
                 near[where] = t[where]
-                self.wall(y[where], z[where], where, normal * m * p.sun[0], block, t[where])
+                self.wall(y[where], z[where], where + first, normal * m * p.sun[0], block, t[where])
 
     def thing(self, depth: float, parts: list[tuple[Shape, Colour, float, float]], *, leaves: bool) -> None:
         """Paint a standing thing: shapes with colour, share of sun and glow."""
@@ -225,7 +231,7 @@ class Painter:
                 patch += a * (np.float32(value) - patch)
             inner = whole[area.y0 - at.y0 : area.y1 - at.y0, area.x0 - at.x0 : area.x1 - at.x0]
             np.maximum(inner, a, out=inner)
-        self.veils.append(Veil(depth, at, whole.astype(np.float16), leaves))
+        self.veils.append(Veil(depth, at, whole, leaves))
 
     def furnish(self) -> None:
         """Trees, lamps and small things, the far ones first."""
@@ -283,7 +289,7 @@ class Painter:
         a, b = self.plan.view.project(np.array([[x, y, 6.0], [x, y - 1.2, 6.3]]))
         arm = Capsule((a[0], a[1]), (b[0], b[1]), 0.05 * a[2], 0.05 * b[2])
         head = Ellipse((b[0], b[1]), (0.3 * b[2], 0), (0, 0.1 * b[2]))
-        return [mast, (arm, STEEL, 0.5, 0.0), (head, PAINT, 0.3, 40.0)]
+        return [mast, (arm, STEEL, 0.5, 0.0), (head, PAINT, 0.3, 8.0)]
 
     def finish(self) -> Maps:
         """Return the maps."""
@@ -292,18 +298,18 @@ class Painter:
         rows, cols = self.grid.ys[:, None], self.grid.xs[None, :]
         spot = np.exp(-(((cols - 320) / 330) ** 2) - ((rows - rows.max() * 0.6) / 240) ** 2)
         infrared = self.y * np.where(veg, np.float32(4.0), np.float32(1.0)) * near * spot
-        planes = {
-            "sky": self.y,
-            "sun": self.y * self.sunlit,
-            "lamp": self.y * self.lamp,
-            "glow": self.glow,
-            "infrared": infrared,
-            "cb": self.cb,
-            "cr": self.cr,
-            "ground": self.ground,
-            "wall": np.where(self.walls, self.distance, np.float32(60_000)),
-        }
-        return Maps(**{name: plane.astype(np.float16) for name, plane in planes.items()}, veils=tuple(self.veils))
+        wall = np.where(self.walls, np.minimum(self.distance * PER_METRE, NO_WALL - 1), NO_WALL).astype(np.uint16)
+        return Maps(
+            sky=stored(self.y),
+            sun=stored(self.y * self.sunlit),
+            lamp=stored(self.y * self.lamp),
+            glow=stored(self.glow),
+            infrared=stored(infrared),
+            ground=stored(self.ground),
+            wall=wall,
+            tint=np.stack([self.cb[::2, ::2], self.cr[::2, ::2]]),
+            veils=tuple(self.veils),
+        )
 
 
 def replace_luma(c: Colour, luma: float) -> Colour:

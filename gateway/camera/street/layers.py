@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.camera.street.maps import UNIT
 from gateway.camera.street.render import Specks
 from gateway.camera.street.shapes import Capsule
 
@@ -99,7 +100,7 @@ class Clouds(Layer):
         g = raster.grid
         share = self._through(self._phase(g.xs[None, :], g.ys[:, None], t), t)
         np.subtract(1, share, out=share)
-        share *= np.float32(light.sun)
+        share *= np.float32(light.sun * UNIT)
         share *= raster.maps.sun
         raster.signal -= share
 
@@ -122,7 +123,7 @@ class Rain(Layer):
         """Take the sun away."""
         s = self.strength(t)
         if light.sun > 0 and s > 0:
-            raster.signal -= np.float32(light.sun * s) * raster.maps.sun
+            raster.signal -= np.float32(light.sun * s * UNIT) * raster.maps.sun
 
     def before(self, raster: Raster, light: Light, t: float) -> None:
         """Draw the drops as a hundredth of a second smears them."""
@@ -164,7 +165,7 @@ class Snow(Layer):
         """Take the sun away."""
         s = self.strength(t)
         if light.sun > 0 and s > 0:
-            raster.signal -= np.float32(light.sun * s) * raster.maps.sun
+            raster.signal -= np.float32(light.sun * s * UNIT) * raster.maps.sun
 
     def before(self, raster: Raster, light: Light, t: float) -> None:
         """Draw the flakes."""
@@ -294,7 +295,7 @@ class Foliage(Layer):
             made = []
             for veil in raster.maps.veils:
                 if veil.leaves:
-                    mask = veil.cover.astype(np.float32)
+                    mask = veil.cover.copy()
                     for step in (1, 2):
                         for a in (mask, mask.T):
                             a[step:-step] = (a[2 * step :] + a[: -2 * step] + a[step:-step]) / 3
@@ -368,7 +369,7 @@ class Sweeps(Layer):
         rows, cols = np.flatnonzero(fy > 0.01), np.flatnonzero(fx > 0.01)
         if rows.size and cols.size:
             at = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-            beam = np.outer(fy[at[0]] * np.float32(self.lux), fx[at[1]])
+            beam = np.outer(fy[at[0]] * np.float32(self.lux * UNIT), fx[at[1]])
             beam *= raster.maps.sky[at]
             raster.signal[at] += beam
 
@@ -385,4 +386,4 @@ class Flicker(Layer):
         ys = raster.grid.ys
         moment = t + ys / ys[-1] * 0.012
         wave = (self.depth * np.sin(2 * math.pi * 2 * (self.mains + 0.13) * moment)).astype(np.float32)
-        raster.signal += (wave * np.float32(light.lamp))[:, None] * raster.maps.lamp
+        raster.signal += (wave * np.float32(light.lamp * UNIT))[:, None] * raster.maps.lamp

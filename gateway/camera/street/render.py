@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from gateway.camera.street.maps import Veil
+from gateway.camera.street.maps import PER_METRE, UNIT, Veil
 from gateway.camera.street.shapes import Area, Ellipse, Grid
 
 if TYPE_CHECKING:
@@ -83,8 +83,7 @@ class Raster:
         self.light: Light | None = None
         self.tint: Floats | None = None
         if chroma:
-            self.plain = np.stack([a[::2, ::2].astype(np.float32) for a in (maps.cb, maps.cr)])
-            self.tint = self.plain.copy()
+            self.tint = maps.tint.copy()
 
     def light_up(self, light: Light) -> None:
         """Lay light on what stands afresh, when its mixture changed by more than half a grey level could show."""
@@ -101,18 +100,18 @@ class Raster:
         for top in range(0, self.height, rows_at_once):
             rows = slice(top, top + rows_at_once)
             lit = self.lit[rows]
-            np.multiply(m.sky[rows], np.float32(light.sky), out=lit, dtype=np.float32)
+            np.multiply(m.sky[rows], np.float32(light.sky * UNIT), out=lit, dtype=np.float32)
             others = ((m.sun, light.sun), (m.lamp, light.lamp), (m.glow, light.glow), (m.infrared, light.infrared))
             for plane, lux in others:
                 if lux:
-                    lit += np.multiply(plane[rows], np.float32(lux), dtype=np.float32)
+                    lit += np.multiply(plane[rows], np.float32(lux * UNIT), dtype=np.float32)
 
     def compose(self, light: Light, looks: Sequence[Look], layers: Sequence[Layer], t: float) -> list[Drawn | None]:
         """Draw second `t` into `signal`; `looks` are in painting order. Return where each actor came to stand."""
         self.light_up(light)
         np.copyto(self.signal, self.lit)
         if self.tint is not None:
-            np.copyto(self.tint, self.plain)
+            np.copyto(self.tint, self.maps.tint)
         for at in self.dirty:
             self.shade[at.slices] = 0
         self.dirty.clear()
@@ -152,6 +151,7 @@ class Raster:
                 inner = keeps[at.y0 - whole.y0 : at.y1 - whole.y0, at.x0 - whole.x0 : at.x1 - whole.x0]
                 np.maximum(inner, cover, out=inner)
             keeps *= self.maps.ground[whole.slices]
+            keeps *= np.float32(UNIT)
             if self.unsure is not None:
                 self.unsure[whole.slices] |= keeps > 0.04
             signal = self.signal[whole.slices]
@@ -164,7 +164,7 @@ class Raster:
             keeps -= old
             old += keeps
             keeps *= self.maps.sun[whole.slices]
-            keeps *= np.float32(sun)
+            keeps *= np.float32(sun * UNIT)
             signal -= keeps
             self.dirty.append(whole)
 
@@ -184,7 +184,7 @@ class Raster:
         np.subtract(1, p, out=p)
         np.maximum(p, 0, out=p)
         p *= p
-        p *= np.float32(pool.lux)
+        p *= np.float32(pool.lux * UNIT)
         p *= self.maps.sky[at.slices]
         self.signal[at.slices] += p
 
@@ -232,15 +232,15 @@ class Raster:
         """Remember the picture where a house, a tree or a mast stands before this depth."""
         kept = []
         walls = [v for v in self.maps.veils if v.depth < depth]
-        house = self.maps.wall[at.slices] < depth
+        house = self.maps.wall[at.slices] < int(depth * PER_METRE)
         if house.any():
-            walls.append(Veil(0.0, at, house.astype(np.float16)))
+            walls.append(Veil(0.0, at, house.astype(np.float32)))
         for veil in walls:
             v = veil.at
             both = Area(max(at.y0, v.y0), min(at.y1, v.y1), max(at.x0, v.x0), min(at.x1, v.x1))
             if both.empty:
                 continue
-            cover = veil.cover[both.y0 - v.y0 : both.y1 - v.y0, both.x0 - v.x0 : both.x1 - v.x0].astype(np.float32)
+            cover = veil.cover[both.y0 - v.y0 : both.y1 - v.y0, both.x0 - v.x0 : both.x1 - v.x0]
             colours = None
             if self.tint is not None:
                 colours = self.tint[:, *both.halved].copy()
@@ -252,7 +252,7 @@ class Raster:
         g, m = self.grid, self.maps
         x = min(max(int((look.foot[0] - g.xs[0]) / g.x_step), 0), self.width - 1)
         y = min(max(int((look.foot[1] - g.ys[0]) / g.y_step), 0), self.height - 1)
-        refl = max(float(m.sky[y, x]), 0.01)
+        refl = max(float(m.sky[y, x]), 0.01 / UNIT)
         sunny = min(float(m.sun[y, x]) / refl * 2.5, 1.0)
         lamp = float(m.lamp[y, x]) / refl * light.lamp + 0.1 * light.lamp
         return Lit(light.sky, sunny * sun_share * light.sun, lamp, float(m.infrared[y, x]) / refl * light.infrared)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable
 
     from gateway.camera.street.view import Floats
 
@@ -193,61 +193,50 @@ class Ellipse:
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """A convex polygon; `points` is (n, 2) in view units, in either order."""
+    """A convex polygon; its corners in either order."""
 
-    points: NDArray[np.float64]
+    points: tuple[Point, ...]
 
     def bounds(self) -> tuple[float, float, float, float]:
         """Return x0, y0, x1, y1 in view units."""
-        (x0, y0), (x1, y1) = self.points.min(0), self.points.max(0)
-        return float(x0), float(y0), float(x1), float(y1)
+        xs, ys = [p[0] for p in self.points], [p[1] for p in self.points]
+        return min(xs), min(ys), max(xs), max(ys)
 
     def cover(self, g: Grid, at: Area) -> Floats:
-        """Return the coverage (0..1) of the pixels of `at`: left and right edge per row, softened by their slopes."""
-        ys = g.ys[at.y0 : at.y1].astype(np.float64)
-        px, py = self.points[:, 0], self.points[:, 1]
-        after = [*range(1, len(px)), 0]
-        qx, qy = px[after], py[after]
-        top, bottom = float(py.min()), float(py.max())
-        half = g.y_step / 2
-        rows = np.clip((np.minimum(ys + half, bottom) - np.maximum(ys - half, top)) / g.y_step, 0.0, 1.0)
-        y = np.clip(ys, top + 1e-6, bottom - 1e-6)[:, None]
-        lo, hi = np.minimum(py, qy), np.maximum(py, qy)
-        tall = np.maximum(hi - lo, 1e-9)
-        slope = np.where(hi - lo > 1e-9, (qx - px) * np.sign(qy - py) / tall, 0.0)
-        x = np.where(py < qy, px, qx) + (y - lo) * slope
-        hit = (y >= lo) & (y <= hi) & (hi - lo > 1e-9)
-        left_x, right_x = np.where(hit, x, np.inf), np.where(hit, x, -np.inf)
-        li, ri = left_x.argmin(1), right_x.argmax(1)
-        n = np.arange(len(ys))
-        left, right = left_x[n, li], right_x[n, ri]
-        # A flat edge crosses many pixels of one row: its ramp is as wide as its slope.
-        wl = np.maximum(g.x_step, np.abs(slope[li]) * g.y_step)
-        wr = np.maximum(g.x_step, np.abs(slope[ri]) * g.y_step)
-        xs = g.xs[at.x0 : at.x1]
-        bad = ~(np.isfinite(left) & np.isfinite(right))
-        left[bad], right[bad], rows[bad] = 0.0, 0.0, 0.0
-        cover = xs * (1 / wl).astype(np.float32)[:, None]
-        cover += (0.5 - left / wl).astype(np.float32)[:, None]
-        unit(cover)
-        other = xs * (-1 / wr).astype(np.float32)[:, None]
-        other += (0.5 + right / wr).astype(np.float32)[:, None]
-        unit(other)
-        cover += other
-        cover -= np.float32(1)
-        np.maximum(cover, 0.0, out=cover)
-        cover *= rows.astype(np.float32)[:, None]
-        return np.asarray(cover)
+        """Return the coverage (0..1) of the pixels of `at`: the distance to the nearest edge, inwards."""
+        edges = []
+        twice = 0.0  # the area, twice; its sign is the order of the corners
+        for (x0, y0), (x1, y1) in zip(self.points, (*self.points[1:], self.points[0]), strict=True):
+            dx, dy = x1 - x0, y1 - y0
+            twice += x0 * y1 - x1 * y0
+            length = math.hypot(dx, dy)
+            if length > 1e-6:
+                edges.append((-dy / length, dx / length, (x0 * dy - y0 * dx) / length))
+        if not edges or abs(twice) < 1e-9:
+            return np.zeros((at.y1 - at.y0, at.x1 - at.x0), np.float32)
+        sign = math.copysign(g.per_unit, twice)
+        xs, ys = g.xs[at.x0 : at.x1], g.ys[at.y0 : at.y1, None]
+        inside: Floats | None = None
+        for nx, ny, c in edges:
+            row, column = xs * np.float32(sign * nx), ys * np.float32(sign * ny)
+            column += np.float32(sign * c + 0.5)
+            if inside is None:
+                inside = row + column
+            else:
+                np.minimum(inside, row + column, out=inside)
+        assert inside is not None
+        x0, y0, x1, y1 = self.bounds()
+        return unit(inside, min(1.0, g.per_unit * min(x1 - x0, y1 - y0)))
 
 
 Shape = Capsule | Ellipse | Polygon
 
 
-def hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the convex hull of (n, 2) points (Andrew's monotone chain)."""
-    ordered = sorted({(float(x), float(y)) for x, y in points})
+def hull(points: Iterable[Point]) -> tuple[Point, ...]:
+    """Return the convex hull of points (Andrew's monotone chain)."""
+    ordered = sorted(set(points))
     if len(ordered) < 3:
-        return np.array(ordered)
+        return tuple(ordered)
 
     def half(run: list[Point]) -> list[Point]:
         chain: list[Point] = []
@@ -261,4 +250,4 @@ def hull(points: NDArray[np.float64]) -> NDArray[np.float64]:
             chain.append(p)
         return chain[:-1]
 
-    return np.array(half(ordered) + half(ordered[::-1]))
+    return tuple(half(ordered) + half(ordered[::-1]))

@@ -75,14 +75,15 @@ class Car(Actor):
         parts: list[Part] = []
 
         def face(corners: list[tuple[float, float, float]], c: Colour, gloss: float = 1.0) -> bool:
-            world = np.array([f.at(*corner) for corner in corners])
-            (ax, ay, az), (bx, by, bz) = (world[1] - world[0]).tolist(), (world[2] - world[0]).tolist()
+            (x0, y0, z0), (x1, y1, z1), (x2, y2, z2), _ = world = [f.at(*corner) for corner in corners]
+            ax, ay, az, bx, by, bz = x1 - x0, y1 - y0, z1 - z0, x2 - x0, y2 - y0, z2 - z0
             nx, ny, nz = ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx
             size = max(math.sqrt(nx * nx + ny * ny + nz * nz), 1e-9)
-            if nx * world[0, 0] + ny * world[0, 1] + nz * (world[0, 2] - view.height) >= 0:
+            if nx * x0 + ny * y0 + nz * (z0 - view.height) >= 0:
                 return False
             lit = max((nx * sun[0] + ny * sun[1] + nz * sun[2]) / size, 0.0)
-            parts.append(Part(Polygon(view.project(world)[:, :2]), c, lit * gloss, 0.55 + 0.45 * nz / size))
+            outline = tuple(view.spot(*p)[:2] for p in world)
+            parts.append(Part(Polygon(outline), c, lit * gloss, 0.55 + 0.45 * nz / size))
             return True
 
         def box(
@@ -104,11 +105,11 @@ class Car(Actor):
         self.windows(face, c0, c1, r0, r1, w)
         self.wheels(parts, f, view, half, wide)
         self.lights(parts, f, view, half, wide, dark)
-        foot = view.project(np.array([f.at(0, 0, 0)]))[0]
+        foot = view.spot(*f.at(0, 0, 0))
         depth = min(view.depth(*f.at(x, y, 0)) for x in (-half, half) for y in (-wide, wide))
         return Look(
             depth + 0.3,
-            (float(foot[0]), float(foot[1])),
+            foot[:2],
             parts,
             self.shadow(f, view, sun, half, wide),
             self.beam(f, view, half, dark),
@@ -123,8 +124,8 @@ class Car(Actor):
             for y in (-b.width / 2, b.width / 2)
             for z in (b.sill, b.roof)
         ]
-        p = view.project(np.array(corners))
-        return float(p[:, 0].min()), float(p[:, 1].min()), float(p[:, 0].max()), float(p[:, 1].max()), self.paint.luma
+        box = Polygon(tuple(view.spot(*p)[:2] for p in corners)).bounds()
+        return *box, self.paint.luma
 
     def windows(self, face: Callable[..., bool], c0: float, c1: float, r0: float, r1: float, w: float) -> None:
         """Glass on the cabin's faces, a little inside their rims."""
@@ -166,9 +167,8 @@ class Car(Actor):
         side = 1.0 if f.at(0, 1, 0)[1] < f.at(0, -1, 0)[1] else -1.0
         r = self.body.wheel
         for x in (-0.62 * half, 0.64 * half):
-            c, a, u = view.project(
-                np.array([f.at(x, side * wide, r), f.at(x + r, side * wide, r), f.at(x, side * wide, 2 * r)])
-            )
+            hub, rim, top = (x, side * wide, r), (x + r, side * wide, r), (x, side * wide, 2 * r)
+            c, a, u = (view.spot(*f.at(*p)) for p in (hub, rim, top))
             ua, ub = (a[0] - c[0], a[1] - c[1]), (u[0] - c[0], u[1] - c[1])
             parts.append(Part(Ellipse((c[0], c[1]), ua, ub), TYRE, 0.2, 0.6))
             inner = ((ua[0] * 0.58, ua[1] * 0.58), (ub[0] * 0.58, ub[1] * 0.58))
@@ -183,7 +183,7 @@ class Car(Actor):
             near = 1.0 if f.at(0, 1, 0)[1] < f.at(0, -1, 0)[1] else -1.0
             # Seen from the side, the car itself hides the lamp on its far side.
             for k in (near, -near) if facing * end < -0.25 else (near,):
-                x, y, s = view.project(np.array([f.at(end * half * 1.0, k * wide * 0.75, 0.66)]))[0]
+                x, y, s = view.spot(*f.at(end * half, k * wide * 0.75, 0.66))
                 shape = Ellipse((x, y), (0.13 * s, 0.0), (0.0, 0.09 * s))
                 parts.append(Part(shape, shade, 0.4, 0.6, glow * dark))
 
@@ -193,18 +193,17 @@ class Car(Actor):
         corners = [f.at(x, y, b.sill) for x in (-half, half) for y in (-wide, wide)]
         corners += [f.at(x, y, b.belt) for x in (-half, half) for y in (-wide, wide)]
         corners += [f.at(x * b.length, y, b.roof) for x in b.top for y in (-wide * 0.85, wide * 0.85)]
-        thrown = hull(view.project(cast(np.array(corners), sun))[:, :2])
-        under = view.project(
-            np.array([f.at(x, y, 0) for x, y in ((-half, -wide), (half, -wide), (half, wide), (-half, wide))])
-        )
-        return [Shadow(Polygon(thrown), 0.95, 0.0), Shadow(Polygon(under[:, :2]), 0.9, 0.75)]
+        thrown = hull(view.spot(*thrown)[:2] for thrown in (cast(p, sun) for p in corners))
+        ring = ((-half, -wide), (half, -wide), (half, wide), (-half, wide))
+        under = tuple(view.spot(*f.at(x, y, 0))[:2] for x, y in ring)
+        return [Shadow(Polygon(thrown), 0.95, 0.0), Shadow(Polygon(under), 0.9, 0.75)]
 
     def beam(self, f: Body3, view: View, half: float, dark: float) -> list[Pool]:
         """The light of its headlamps on the road before it."""
         if dark < 0.2:
             return []
-        ahead, tip, edge = view.project(
-            np.array([f.at(half + 8.0, 0, 0), f.at(half + 15.5, 0, 0), f.at(half + 8.0, 2.6, 0)])
+        ahead, tip, edge = (
+            view.spot(*f.at(*p)) for p in ((half + 8.0, 0, 0), (half + 15.5, 0, 0), (half + 8.0, 2.6, 0))
         )
         u, v = (tip[0] - ahead[0], tip[1] - ahead[1]), (edge[0] - ahead[0], edge[1] - ahead[1])
         return [Pool((ahead[0], ahead[1]), u, v, 45.0 * dark)]

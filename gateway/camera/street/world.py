@@ -15,6 +15,7 @@ import numpy as np
 
 from gateway.camera.street import backdrop, shapes, truth
 from gateway.camera.street.light import FULL_SCALE, AutoExposure, Light
+from gateway.camera.street.maps import UNIT
 from gateway.camera.street.plan import Plan, plan
 from gateway.camera.street.render import Raster
 from gateway.camera.street.sensor import NoisePool, Sensor
@@ -170,7 +171,7 @@ class World:
         self.labels: NDArray[np.uint16] = np.zeros(self.luma.raster.signal.shape, np.uint16)
         self.unsure = np.zeros(self.labels.shape, np.bool_)
         maps = self.luma.raster.maps.reduced(max(h // 18, 1), max(w // 32, 1))
-        self.coarse = [a.astype(np.float32) for a in (maps.sky, maps.sun, maps.lamp, maps.glow, maps.infrared)]
+        self.coarse = [a * np.float32(UNIT) for a in (maps.sky, maps.sun, maps.lamp, maps.glow, maps.infrared)]
         self.actors: list[Actor] = []
         self.here: list[Actor] = []
         self.found: list[tuple[Actor, shapes.Area]] = []
