@@ -33,6 +33,7 @@ def start(*, verbose: bool = False) -> QueueListener:
     target.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUED_LINES)
     listener = QueueListener(lines, target)
-    logging.basicConfig(level=logging.DEBUG if verbose else logging.INFO, handlers=[DroppingHandler(lines)], force=True)
+    level = logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", handlers=[DroppingHandler(lines)], force=True)
     listener.start()
     return listener

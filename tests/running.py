@@ -22,17 +22,20 @@ ROOT = "citycam/v1/north/gw-0412"
 STREET = "street?scene=corner&seed=3"
 
 
-def make_clip(file: Path) -> str:
-    """Write a short grey clip in which a person-sized thing crosses, for ever; return it as a camera's source."""
+def make_clip(file: Path, quiet: int = 10) -> str:
+    """Write a short grey clip in which a person-sized thing crosses, for ever; return it as a camera's source.
+
+    The first `quiet` of its frames and the last 15 show nobody; 35 show the thing.
+    """
     rng = np.random.default_rng(4)
-    height, width, frames = 180, 320, 60
+    height, width, frames = 180, 320, quiet + 50
     ground = (
         rng.integers(90, 130, (height // 6, width // 8), np.uint8).repeat(6, axis=0).repeat(8, axis=1)[:height, :width]
     )
     noise = rng.integers(-2, 3, (frames, height, width), np.int16)
     clip = np.clip(ground.astype(np.int16) + noise, 0, 255).astype(np.uint8)
-    for number in range(10, 45):
-        left = 20 + (number - 10) * 8
+    for number in range(quiet, quiet + 35):
+        left = 20 + (number - quiet) * 8
         clip[number, 70:120, left : left + 18] = 30 + noise[number, 70:120, left : left + 18]
     np.save(file, clip)
     return f"{file}?loop=1&fps=15"

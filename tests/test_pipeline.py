@@ -1,0 +1,214 @@
+"""The way of a frame, live and replayed: masks first, pictures withheld when they must be, same input same output."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from gateway.camera.frame import Frame
+from gateway.contract.check import validate
+from gateway.errors import CameraUnavailable
+from gateway.pipeline import Pipeline
+from gateway.replay import Outputs, replay
+from gateway.settings import CameraSettings
+from gateway.wire.draft import Draft, Rank, uuid7
+from gateway.wire.message import plain
+from tests.running import make_clip
+
+SIZE = (320, 180)
+MAIN = (640, 360)
+
+
+def walk(*, flash: tuple[int, int, int, int] | None = None) -> Iterator[Frame]:
+    """Yield 100 colour frames in which a red thing crosses; `flash` (x, y, w, h) is white in the main picture."""
+    rng = np.random.default_rng(8)
+    ground = rng.integers(90, 130, (MAIN[1] // 12, MAIN[0] // 16), np.uint8).repeat(12, axis=0).repeat(16, axis=1)
+    for number in range(100):
+        main = np.repeat(ground[..., None], 3, axis=2).astype(np.int16) + rng.integers(
+            -2, 3, (*ground.shape, 1), np.int16
+        )
+        main = np.clip(main, 0, 255).astype(np.uint8)
+        if 50 <= number < 90:
+            left = 40 + (number - 50) * 13
+            main[140:240, left : left + 36] = (30, 30, 220)
+        if flash is not None:
+            x, y, w, h = flash
+            main[y : y + h, x : x + w] = 255
+        luma = np.asarray(
+            cv2.resize(cv2.cvtColor(main, cv2.COLOR_BGR2GRAY), SIZE, interpolation=cv2.INTER_AREA), np.uint8
+        )
+        yield Frame(number, number / 15, luma, main, "bgr", MAIN)
+
+
+def run(frames: Iterator[Frame], *, moved: bool = False, **camera: Any) -> tuple[Pipeline, list[Draft]]:
+    """Take all frames through a pipeline; return it and its drafts."""
+    counter = itertools.count(1)
+    drafts: list[Draft] = []
+    plain_values = CameraSettings(**camera).model_dump(mode="json")
+    pipeline = Pipeline(
+        plain_values, SIZE, drafts.append, lambda _t: uuid7(next(counter), bytes(10)), simulated=True, moved=moved
+    )
+    for frame in frames:
+        pipeline.step(frame)
+        pipeline.stills.work()
+    pipeline.interrupt(5.0)
+    pipeline.stills.work()
+    return pipeline, drafts
+
+
+def pictures(drafts: list[Draft]) -> list[NDArray[np.uint8]]:
+    """Return all pictures, decoded."""
+    found = [draft.picture for draft in drafts if draft.picture is not None]
+    return [np.asarray(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8) for jpeg in found]
+
+
+def test_a_walk_gives_one_episode_with_a_coloured_picture() -> None:
+    """One thing that crosses gives one episode, and its picture shows it in colour."""
+    _, drafts = run(walk())
+    assert [draft.phase for draft in drafts if draft.kind == "motion"][:1] == ["start"]
+    assert len({draft.episode for draft in drafts if draft.kind == "motion"}) == 1
+    shown = pictures(drafts)
+    assert shown
+    assert max(int(picture[..., 2].max()) - int(picture[..., 1].min()) for picture in shown) > 100
+
+
+def test_every_frame_is_given_back() -> None:
+    """Each frame's buffers go back to the camera, once, also when a stage fails."""
+    given = []
+    frame = next(walk())
+    frame._release = lambda: given.append(frame.number)
+    run(iter([frame]))
+    broken = Frame(1, 0.1, np.zeros((5, 5), np.uint8), _release=lambda: given.append(1))
+    with pytest.raises(ValueError, match="5"):
+        run(iter([broken]))
+    assert given == [0, 1]
+
+
+def test_masks_come_before_everything() -> None:
+    """What a mask hides is neither found nor shown; without the mask both happen (control)."""
+    hide = [[(0.0, 0.3), (1.0, 0.3), (1.0, 0.75), (0.0, 0.75)]]
+    _, masked = run(walk(), masks=hide)
+    _, open_ = run(walk())
+    assert masked == []
+    assert open_
+
+
+def test_no_hidden_pixel_is_in_a_picture() -> None:
+    """A white part that the mask hides is white in no picture; unmasked it is, in the same crops (control)."""
+    x, y, w, h = flash = (64, 112, 48, 16)
+    left, top, right, bottom = x / MAIN[0], y / MAIN[1], (x + w) / MAIN[0], (y + h) / MAIN[1]
+    hide = [[(left, top), (right, top), (right, bottom), (left, bottom)]]
+    _, masked = run(walk(flash=flash), masks=hide, update_s=1)
+    _, open_ = run(walk(flash=flash), update_s=1)
+    assert pictures(masked)
+    assert max(picture.min(axis=2).max() for picture in pictures(masked)) < 200
+    assert max(picture.min(axis=2).max() for picture in pictures(open_)) > 240
+
+
+def test_a_broken_mask_fails_closed(tmp_path: Path) -> None:
+    """With a mask file that is gone, events go on and no picture is made."""
+    pipeline, drafts = run(walk(), mask_file=tmp_path / "gone.png")
+    assert pipeline.fault is not None
+    assert "gone.png" in str(pipeline.fault)
+    assert pipeline.fault.hint
+    assert drafts
+    assert pictures(drafts) == []
+
+
+def test_a_mask_that_breaks_on_the_way_fails_closed() -> None:
+    """When a frame comes in a layout that cannot be masked, no picture of it or of any later frame leaves."""
+
+    def bent() -> Iterator[Frame]:
+        for frame in walk():
+            if frame.number == 5:
+                frame.main_size = (638, 360)
+            yield frame
+
+    pipeline, drafts = run(bent(), masks=[[(0, 0), (0.1, 0), (0.1, 0.1)]])
+    assert pipeline.fault is not None
+    assert pictures(drafts) == []
+
+
+def test_a_moved_view_holds_pictures_until_confirmed() -> None:
+    """A view that moved in an earlier run sends events without pictures until a person confirms it."""
+    pipeline, drafts = run(walk(), moved=True)
+    assert drafts
+    assert pictures(drafts) == []
+    pipeline.confirm_view()
+    assert not pipeline.moved
+    assert pipeline.stills.withheld == ""
+
+
+def test_an_alarm_zone_makes_alarms() -> None:
+    """In a zone marked alarm all phases are rank 0, and the picture is an alarm's."""
+    zone = {"id": "lane", "purpose": "fire-lane", "severity": "high", "alarm": True}
+    _, drafts = run(walk(), zones=[zone])
+    motion = [draft for draft in drafts if draft.kind == "motion"]
+    assert {draft.rank for draft in motion} == {Rank.ALARM}
+    assert all(draft.alarm for draft in drafts)
+
+
+def outputs(folder: Path) -> Outputs:
+    """Return outputs of every kind in a folder."""
+    folder.mkdir()
+    return Outputs(folder / "events.jsonl", folder / "frames.jsonl", folder / "masks", folder / "pictures")
+
+
+def digest(folder: Path) -> dict[str, str]:
+    """Return the hash of every file below a folder."""
+    files = sorted(file for file in folder.rglob("*") if file.is_file())
+    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+
+
+def test_the_same_clip_gives_the_same_output(tmp_path: Path) -> None:
+    """Ids, times, masks and pictures of a replay come from the clip alone: two runs agree byte for byte."""
+    clip = make_clip(tmp_path / "clip.npy", quiet=45).partition("?")[0]
+    assert replay(clip, outputs(tmp_path / "a")) == 0
+    assert replay(clip, outputs(tmp_path / "b")) == 0
+    assert digest(tmp_path / "a") == digest(tmp_path / "b")
+    assert len(digest(tmp_path / "a")) > 95
+
+
+def test_a_replay_writes_what_it_promises(tmp_path: Path) -> None:
+    """Frames have five keys and boxes in 0..1, masks are 0 or 255 at the clip's size, events obey the contract."""
+    clip = make_clip(tmp_path / "clip.npy", quiet=45).partition("?")[0]
+    assert replay(clip, outputs(tmp_path / "a"), fps=15.0) == 0
+    lines = [json.loads(line) for line in (tmp_path / "a" / "frames.jsonl").read_text().splitlines()]
+    assert [line["frame"] for line in lines] == list(range(95))
+    assert all(set(line) == {"frame", "t", "motion", "boxes", "suppressed"} for line in lines)
+    assert [line["t"] for line in lines] == [round(number / 15, 4) for number in range(95)]
+    boxes = [box for line in lines for box in line["boxes"]]
+    assert boxes
+    assert all(0 <= value <= 1 for box in boxes for value in box)
+    masks = [cv2.imread(str(file), cv2.IMREAD_UNCHANGED) for file in sorted((tmp_path / "a" / "masks").iterdir())]
+    assert [mask.shape for mask in masks if mask is not None] == [(180, 320)] * 95
+    assert {int(value) for mask in masks if mask is not None for value in np.unique(mask)} == {0, 255}
+    events = [json.loads(line) for line in (tmp_path / "a" / "events.jsonl").read_text().splitlines()]
+    for event in events:
+        validate(f"up/event/{event['type'].split('.')[1]}/cam0", plain(event))
+    assert events[0]["data"]["phase"] == "start"
+    assert events[-1]["data"]["phase"] == "end"
+
+
+def test_a_replay_obeys_its_configuration(tmp_path: Path) -> None:
+    """Zones of the configuration's first camera are in force: what crosses outside of them is no event."""
+    clip = make_clip(tmp_path / "clip.npy", quiet=45).partition("?")[0]
+    sky = CameraSettings(zones=[{"id": "sky", "polygon": [(0, 0), (1, 0), (1, 0.2), (0, 0.2)]}])  # type: ignore[list-item]
+    assert replay(clip, outputs(tmp_path / "a"), camera=sky.model_dump(mode="json")) == 0
+    assert (tmp_path / "a" / "events.jsonl").read_text() == ""
+
+
+def test_a_live_camera_is_no_recording() -> None:
+    """Replaying a live source is refused with what to name instead."""
+    with pytest.raises(CameraUnavailable, match="no recording") as caught:
+        replay("rtsp://camera/1", Outputs())
+    assert ".npy" in caught.value.hint
