@@ -76,7 +76,7 @@ make_venv() {
         { [ -n "${PYTHON:-}" ] && ! same_version "$PYTHON" "$VENV/bin/python"; }; then
         python=$(find_python)
         if [ -z "$python" ] || ! can_make_venv "$python"; then
-            local packages="python3 python3-venv"
+            local packages="${PYTHON:-python3} ${PYTHON:-python3}-venv"
             # Debian splits venv off, a package for each version: python3-venv serves only the default python3.
             [ -z "$python" ] || packages="python$(version_of "$python")-venv"
             # shellcheck disable=SC2086 # a list of packages

@@ -383,6 +383,24 @@ def test_demo_that_is_interrupted_still_sums_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.system
+def test_demo_that_is_killed_leaves_no_gateway_behind(tmp_path: Path) -> None:
+    """Nobody is left to stop the daemon and its eye: they end by themselves, and so does the broker."""
+    demo = start_demo(tmp_path, "--seconds", "600")
+    assert demo.stdout is not None
+    for line in demo.stdout:
+        if "scene:" in line:
+            break
+    started = psutil.Process(demo.pid).children(recursive=True)
+    assert len(started) >= 3, "daemon, eye and broker"
+    demo.kill()
+    demo.communicate(timeout=30)
+    _, alive = psutil.wait_procs(started, timeout=30)
+    for process in alive:
+        process.kill()
+    assert alive == []
+
+
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("arguments", "complaints"),
     [

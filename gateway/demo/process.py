@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -100,7 +101,7 @@ class Gateway:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway", "run", "--config", str(file)],
+                [*_ends_with_us(), sys.executable, "-m", "gateway", "run", "--config", str(file)],
                 cwd=folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,
@@ -138,6 +139,12 @@ class Gateway:
             self._process.kill()
             self._process.wait()
             return False
+
+
+def _ends_with_us() -> list[str]:
+    """Return the prefix that ends the daemon in order even when the demo is killed; Debian always has the program."""
+    setpriv = shutil.which("setpriv", path=f"{os.environ.get('PATH', '')}:/usr/bin:/bin")
+    return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
 
 class Cost:

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
     from gateway.demo.centre import Episode, Tally
 
+WORDS = {"zones": 4, "phase": 2, "on the wire": 4, "scene agrees": 4}
+"""Columns that share what numbers leave, and their shares: in a narrow terminal words are cut, numbers never."""
+COLUMNS = ("began", "zones", "phase", "lasted", "on the wire", "latency", "scene agrees")
+NUMBER_WIDTH = 7
 PROGRESS_SECONDS = 10.0
 """Between two lines of progress where there is no terminal."""
 
@@ -168,15 +172,19 @@ class LiveScreen:
         self._live.stop()
 
     def _drawn(self, view: View) -> RenderableType:
+        from rich.box import SIMPLE_HEAD
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.table import Table
         from rich.text import Text
 
         room = max(3, self._console.height - 11)
-        table = Table(title=self._title, title_justify="left", expand=True)
-        for name in ("began", "zones", "phase", "lasted", "on the wire", "latency", "scene agrees"):
-            table.add_column(name, justify="right" if name in {"began", "lasted", "latency"} else "left", no_wrap=True)
+        table = Table(title=self._title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), expand=True)
+        for name in COLUMNS:
+            if name in WORDS:
+                table.add_column(name, no_wrap=True, ratio=WORDS[name])
+            else:
+                table.add_column(name, no_wrap=True, justify="right", width=NUMBER_WIDTH)
         for row in list(view.rows)[-room:]:
             episode = row.episode
             agrees = scene_text(row, view)
