@@ -1,0 +1,135 @@
+"""`gateway selftest`: what a technician reads on the ladder, alone and while the daemon runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code
+from gateway.selftest.check import Check
+from tests.conftest import Mosquitto, Sniffer
+from tests.running import Gateway, check_contract, make_clip
+
+pytestmark = [pytest.mark.broker, pytest.mark.system]
+
+
+def selftest(config: Path, *more: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Run the self-test; return its exit code and its checks by id."""
+    command = [sys.executable, "-m", "gateway", "selftest", "--json", "--config", str(config), *more]
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
+    done = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environ)
+    report = json.loads(done.stdout)
+    assert report["exit"] == done.returncode
+    return done.returncode, {check["id"]: check for check in report["checks"]}
+
+
+def without_device(checks: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Return the results of what does not depend on the machine that tests."""
+    return {name: check["result"] for name, check in checks.items() if not name.startswith("device.")}
+
+
+@pytest.fixture
+def corner(tmp_path: Path, mosquitto: Mosquitto) -> Gateway:
+    """A configured gateway that does not run."""
+    return Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
+
+
+def test_a_good_corner_passes(corner: Gateway, sniffer: Sniffer) -> None:
+    """Alone, every part is tried for real: camera, motion, store, broker; the heartbeat it sends obeys the contract."""
+    code, checks = selftest(corner.config)
+    assert without_device(checks) == dict.fromkeys(
+        [
+            "config.valid",
+            "identity.name",
+            "daemon.running",
+            "camera.cam0",
+            "motion.walker",
+            "outbox.writes",
+            "broker.roundtrip",
+        ],
+        "ok",
+    )
+    assert code in {FINE, WARNINGS}
+    assert check_contract(sniffer) >= 1
+
+
+def test_a_running_daemon_is_asked(corner: Gateway, sniffer: Sniffer) -> None:
+    """While the daemon holds camera, store and client id it is asked, and it is not disturbed."""
+    corner.start()
+    try:
+        corner.wait_camera("ok")
+        sniffer.wait_until(lambda _: sniffer.payloads("/up/status"), "the connection")
+        code, checks = selftest(corner.config)
+        assert set(without_device(checks).values()) == {"ok"}
+        assert "asking the running gateway" in checks["daemon.running"]["message"]
+        assert code in {FINE, WARNINGS}
+        assert corner.camera()["restarts"] == 0
+        assert len(sniffer.payloads("/up/status")) == 1
+    finally:
+        corner.stop()
+
+
+def test_every_fault_is_named_with_what_to_do(corner: Gateway, tmp_path: Path) -> None:
+    """A missing camera, a store that is a file, and a broker that is not there: each fails with a hint; exit code 2."""
+    (tmp_path / "afile").write_text("x")
+    code, checks = selftest(
+        corner.config,
+        "--set=cameras.0.source=/absent.mp4",
+        f"--set=store.dir={tmp_path / 'afile'}",
+        "--set=broker.url=mqtt://127.0.0.1:1",
+    )
+    assert code == FAILURES
+    for name, words in {
+        "camera.cam0": "/absent.mp4",
+        "outbox.writes": "afile",
+        "broker.roundtrip": "127.0.0.1",
+    }.items():
+        assert checks[name]["result"] == "failure", name
+        assert words in checks[name]["message"]
+        assert checks[name]["hint"], name
+    assert checks["motion.walker"]["result"] == "ok"
+
+
+def test_a_mask_that_is_gone_is_a_failure(corner: Gateway, tmp_path: Path) -> None:
+    """A privacy mask that cannot be read fails the test, and says which file."""
+    code, checks = selftest(corner.config, f"--set=cameras.0.mask_file={tmp_path / 'mask.png'}")
+    assert code == FAILURES
+    assert "mask.png" in checks["mask.cam0"]["message"]
+
+
+def test_a_broken_configuration_could_not_run(tmp_path: Path) -> None:
+    """With a configuration that cannot be used nothing is tried; exit code 3."""
+    config = tmp_path / "gateway.toml"
+    config.write_text(f'area = "BAD"\n[store]\ndir = "{tmp_path}"\n')
+    code, checks = selftest(config)
+    assert code == COULD_NOT_RUN
+    assert list(checks) == ["config.valid"]
+    assert '"BAD"' in checks["config.valid"]["message"]
+
+
+def test_lines_are_for_people(corner: Gateway) -> None:
+    """Without --json there is a line for each part, what to do below what is wrong, and a verdict at the end."""
+    command = [sys.executable, "-m", "gateway", "selftest", "--config", str(corner.config)]
+    done = subprocess.run(
+        [*command, "--set=broker.url=mqtt://127.0.0.1:1"], capture_output=True, check=False, timeout=120, text=True
+    )
+    lines = done.stdout.splitlines()
+    assert any(line.startswith("[ ok ] camera.cam0") for line in lines)
+    failed = next(number for number, line in enumerate(lines) if line.startswith("[FAIL] broker.roundtrip"))
+    assert "what to do:" in lines[failed + 1]
+    assert lines[-1] == "this corner does NOT work"
+
+
+@pytest.mark.parametrize(
+    ("results", "code"),
+    [(["ok", "ok"], FINE), (["ok", "warning"], WARNINGS), (["warning", "failure"], FAILURES), (["skipped"], WARNINGS)],
+)
+def test_exit_codes_follow_the_worst(results: list[Any], code: int) -> None:
+    """The exit code is that of the worst part."""
+    assert exit_code([Check(f"part.{number}", result, "") for number, result in enumerate(results)]) == code
