@@ -41,6 +41,8 @@ class Background:
         self.difference = np.zeros(shape, np.int16)
         self.magnitude = np.zeros(shape, np.int16)
         self.fired = np.zeros(shape, np.bool_)
+        self.edges = np.zeros(shape, np.int16)
+        """Steps of the level over two cells, the larger of across and down."""
         self._bank = np.zeros((LOOKS, *shape), np.int16)
         self._apart = np.zeros((LOOKS, *shape), np.int16)
         self._near = np.zeros((LOOKS, *shape), np.bool_)
@@ -50,10 +52,10 @@ class Background:
         self._sign = np.zeros(shape, np.int16)
         self._tick = 0
 
-    def start(self, cells: NDArray[np.int16]) -> None:
-        """Believe that nothing but background is seen."""
+    def start(self, cells: NDArray[np.int16], *, anew: bool) -> None:
+        """Believe that nothing but background is seen; remember half of the looks from before unless `anew`."""
         np.copyto(self.level, cells)
-        np.copyto(self._bank, cells)
+        np.copyto(self._bank if anew else self._bank[::2], cells)
         self.noise.fill(_QUIET)
         self._compile(slice(None))
         self._tick = 0
@@ -63,10 +65,10 @@ class Background:
         np.subtract(cells, self.level, out=self.difference)
         self.fire()
 
-    def fire(self, unrest: int = 0) -> None:
+    def fire(self, unrest: int | NDArray[np.int16] = 0) -> None:
         """Set `magnitude` and `fired` anew after `difference` was changed; `unrest` is added to the thresholds."""
         np.absolute(self.difference, out=self.magnitude)
-        if unrest:
+        if isinstance(unrest, np.ndarray) or unrest:
             np.add(self.threshold, unrest, out=self._step)
             np.greater(self.magnitude, self._step, out=self.fired)
         else:
@@ -94,22 +96,27 @@ class Background:
         np.greater_equal(self._agree, _AGREE, out=self._known)
         return self._known
 
-    def learn(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, *, fast: bool) -> None:
+    def learn(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, *, fast: bool, eager: bool, steady: bool) -> None:
         """Learn from what `compare` saw: a band of rows, and the bank on a lattice.
 
         hold: 0 where something stands that must not become background, -1 elsewhere; or None.
         fast: the model is young, so learn from all rows and follow at once.
+        steady: what differs is grain, so learn the noise too.
+        eager: remember looks at twice the pace: there is much that comes and goes.
         """
         self._tick += 1
         if fast:
-            self._learn_rows(slice(None), hold, 2)
+            self._learn_rows(slice(None), hold, 2, steady=steady)
+            np.copyto(self._bank[self._tick // 2 % LOOKS], cells)
         else:
             height = self.level.shape[0]
             band = self._tick % _BANDS
-            self._learn_rows(slice(band * height // _BANDS, (band + 1) * height // _BANDS), hold, 3)
-        self._remember(cells, hold)
+            self._learn_rows(slice(band * height // _BANDS, (band + 1) * height // _BANDS), hold, 3, steady=steady)
+        self._remember(cells, hold, self._tick)
+        if eager:
+            self._remember(cells, hold, self._tick + _LATTICE * _LATTICE * LOOKS // 2 + 8)
 
-    def _learn_rows(self, rows: slice, hold: NDArray[np.int16] | None, shift: int) -> None:
+    def _learn_rows(self, rows: slice, hold: NDArray[np.int16] | None, shift: int, *, steady: bool) -> None:
         step, sign = self._step[rows], self._sign[rows]
         magnitude, noise = self.magnitude[rows], self.noise[rows]
         np.add(self.difference[rows], 1 << (shift - 1), out=step)
@@ -122,12 +129,15 @@ class Background:
         if hold is not None:
             np.bitwise_and(step, hold[rows], out=step)
         np.add(self.level[rows], step, out=self.level[rows])
+        if not steady:
+            self._compile(rows)
+            return
         # The noise climbs by three steps or falls by one: it settles where a quarter of the magnitudes is larger.
         np.subtract(magnitude, noise, out=sign)
         np.right_shift(sign, 15, out=sign)
         np.left_shift(sign, 2, out=sign)
         np.add(sign, 3, out=sign)
-        np.right_shift(noise, 5, out=step)
+        np.right_shift(noise, 4, out=step)
         np.add(step, 1, out=step)
         np.multiply(step, sign, out=step)
         if hold is not None:
@@ -146,22 +156,22 @@ class Background:
 
     def _allow_for_edges(self, rows: slice) -> None:
         """Raise the threshold where the background itself has an edge: a pole sways, a lens breathes."""
-        level, threshold = self.level[rows], self.threshold[rows]
-        across, down = self._step[rows], self._sign[rows]
-        np.subtract(level[:, 2:], level[:, :-2], out=across[:, 1:-1])
-        np.absolute(across, out=across)
+        level, threshold, edges = self.level[rows], self.threshold[rows], self.edges[rows]
+        down = self._sign[rows]
+        np.subtract(level[:, 2:], level[:, :-2], out=edges[:, 1:-1])
+        np.absolute(edges, out=edges)
         np.subtract(level[2:], level[:-2], out=down[1:-1])
         np.absolute(down, out=down)
-        np.maximum(across[1:-1], down[1:-1], out=across[1:-1])
-        np.right_shift(across, _SWAY, out=across)
-        np.maximum(across, threshold, out=threshold)
+        np.maximum(edges[1:-1], down[1:-1], out=edges[1:-1])
+        np.right_shift(edges, _SWAY, out=down)
+        np.maximum(down, threshold, out=threshold)
 
-    def _remember(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None) -> None:
+    def _remember(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, tick: int) -> None:
         """Put the look of one cell in sixteen into its bank, each time into the next place."""
-        turn = self._tick % (_LATTICE * _LATTICE)
+        turn = tick % (_LATTICE * _LATTICE)
         # 5 and 16 share no factor, so all cells of the lattice have their turn, neighbours far apart in time.
         turn = turn * 5 % (_LATTICE * _LATTICE)
-        place = self._tick // (_LATTICE * _LATTICE) % LOOKS
+        place = tick // (_LATTICE * _LATTICE) % LOOKS
         at = (slice(turn // _LATTICE, None, _LATTICE), slice(turn % _LATTICE, None, _LATTICE))
         if hold is None:
             self._bank[place][at] = cells[at]

@@ -33,9 +33,13 @@ _TICK = 0.095  # seconds between two lessons
 _APART = 0.19  # seconds between the frames whose difference is "moving"
 _RELEARN = 1.0  # the same after the scene became another one
 _ANOTHER = 0.45  # seconds that most of the picture must differ for that
+_FOLLOW = 5  # a thirty-second part of a field of light becomes background at each lesson
+_SOUND = 1.0  # seconds that the model must be settled before it says what the view is
+_WEATHER = 8.0  # regions a frame that belong to nothing: it rains, or leaves move
 _GAP = 3600.0  # seconds after which the world is another
 _STAYS = 45.0  # seconds after which what stands came to stay
 _TRACE = 0.6  # seconds after which the trace of something that left is background
+_FAINT = 3.0  # seconds after which something without edges of its own is background
 _STRANGE = 3.0  # seconds after which something that never moved is background
 _ABSORB = 60.0  # seconds after which it is background
 
@@ -97,6 +101,9 @@ class Detector:
         self._watch = Watch(rows, columns, seen=self._seen, declare_after=declare_after)
         shape = (rows, columns)
         self._now = np.zeros(shape, np.int16)
+        self._clean = np.zeros(shape, np.int16)
+        self._lit = False
+        self._fired = 0
         self._before = np.zeros((2, *shape), np.int16)
         self._moved = np.zeros(shape, np.bool_)
         self._change = np.zeros(shape, np.int16)
@@ -106,6 +113,7 @@ class Detector:
         self._settled = 0.0
         self._changed_since: float | None = None
         self._unrest = 0
+        self._dimmed = 0
         self._learned = 0.0
         self._swapped = 0.0
         self._gain = 0
@@ -138,22 +146,28 @@ class Detector:
         ended: Sequence[int] = ()
         self._cells.reduce(luma, self._now)
         if self._t is None or t < self._t or t - self._t >= _GAP:
-            ended = self._start(t)
+            ended = self._start(t, anew=True)
         dt = t - (t if self._t is None else self._t)
         self._t = t
         self._model.compare(self._now)
         count = self._follow_light(dt, told=told)
         suppressed: Suppression | None = "settling" if t < self._settled else None
         light = self._cells.mean()
+        if count > 8:
+            np.greater(self._model.fired, self._model.recall(self._clean), out=self._model.fired)
+            count = int(np.count_nonzero(self._model.fired))
+        self._fired = count
         changed = count > self._area * 55 // 100
-        self._watch.look(luma, self._now, t, changed=count > self._area // 4, busy=count > self._area // 100)
+        self._watch.look(
+            luma, self._now, self._model.level, t, changed=count > self._area // 4, sound=t > self._settled + _SOUND
+        )
         if changed and suppressed is None:
             # Nothing that moves covers so much for long: when it lasts, the scene is another one, so learn it.
             suppressed = "light"
             if self._changed_since is None:
                 self._changed_since = t
             elif t - self._changed_since >= _ANOTHER:
-                ended = [*ended, *self._start(t)]
+                ended = [*ended, *self._start(t, anew=False)]
                 self._settled = t + _RELEARN
         else:
             self._changed_since = None
@@ -191,7 +205,7 @@ class Detector:
         rows = np.arange(out.shape[0]) * self.height // out.shape[0] // self._cells.size
         columns = np.arange(out.shape[1]) * self.width // out.shape[1] // self._cells.size
         mask = np.zeros(self._now.shape, np.bool_)
-        for thing in self._shown:
+        for thing in (*self._shown, *self._tracks.likely()):
             for region in (thing.region, *thing.parts):
                 if region is not None:
                     mask[region.at] |= self._regions.mask(region)
@@ -209,8 +223,8 @@ class Detector:
         """Take the view as it is now for the right one: clears "moved"."""
         self._watch.confirm()
 
-    def _start(self, t: float) -> list[int]:
-        self._model.start(self._now)
+    def _start(self, t: float, *, anew: bool) -> list[int]:
+        self._model.start(self._now, anew=anew)
         self._model.compare(self._now)
         self._before[:] = self._now
         self._swapped = self._learned = t
@@ -244,23 +258,35 @@ class Detector:
         offset = self._light.offset(model.difference)
         if abs(offset) > least // 2:
             self._shift(offset, abs(offset))
-            if abs(offset) > model.floor:
-                model.darken(offset)
+            self._dimmed += offset
+            if abs(self._dimmed) > model.floor:
+                model.darken(self._dimmed)
+                self._dimmed = 0
             self._gain += offset
         self._gain -= self._gain >> 6
         if self._unrest >= 8 or abs(offset) > least // 2:
             model.fire(self._unrest >> 2)
         count = self._count()
+        self._lit = False
         if count > self._area // (400 if told else 40):
             curve = self._light.curve(model.difference, model.level, least)
             if curve is not None:
                 self._shift(curve, least)
-            field = self._light.field(model.difference, least)
+            field = self._light.field(model.difference, model.threshold, least)
             if field is not None:
-                self._shift(field, least)
-            if curve is not None or field is not None:
+                self._lit = True
+                np.subtract(self._now, field, out=self._clean)
+                np.subtract(model.difference, field, out=model.difference)
+                np.absolute(field, out=field)
+                np.right_shift(field, 4, out=field)
+                np.add(field, self._unrest >> 2, out=field)
+                model.fire(field)
+                count = self._count()
+            elif curve is not None:
                 model.fire(self._unrest >> 2)
                 count = self._count()
+        if not self._lit:
+            np.copyto(self._clean, self._now)
         return count
 
     def _shift(self, amount: int | NDArray[np.int16], unrest: int) -> None:
@@ -272,14 +298,11 @@ class Detector:
         model = self._model
         regions: list[Region] = []
         if count:
-            np.subtract(self._now, self._before[0], out=self._change)
+            np.subtract(self._clean, self._before[0], out=self._change)
             np.absolute(self._change, out=self._change)
             np.greater(self._change, model.threshold, out=self._moved)
-            if count > 8:
-                known = model.recall(self._now)
-                np.greater(model.fired, known, out=model.fired)
             regions, _ = self._regions.find(
-                model.fired, self._now, model.level, model.threshold, self._moved, support=2
+                model.fired, self._clean, model.level, model.edges, model.threshold, self._moved, support=2, lasting=self._tracks.loose() > _WEATHER
             )
             regions = [region for region in regions if region.edge >= 0.2]
         ended = self._tracks.update(regions, t, dt)
@@ -296,8 +319,10 @@ class Detector:
             if region is None:
                 continue
             stood = t - thing.stepped
-            left = stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25
-            if left or stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):
+            left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (stood > _FAINT and thing.own < 0.1)
+            if self._tracks.wobbles(thing):
+                ended += self._tracks.forget(thing)
+            elif left or stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):
                 for part in (region, *thing.parts):
                     self._model.absorb(part.at, self._regions.mask(part), self._now)
                 ended += self._tracks.forget(thing)
@@ -317,11 +342,17 @@ class Detector:
         if t - self._learned >= _TICK:
             self._learned = t
             if not self._watch.holds:
-                self._model.learn(self._now, self._hold if self._holding else None, fast=settling)
+                if self._lit:
+                    # A cloud goes on: follow it slowly, and everywhere at once, so that it leaves no seams.
+                    np.subtract(self._now, self._clean, out=self._change)
+                    np.right_shift(self._change, _FOLLOW, out=self._change)
+                    self._shift(self._change, 0)
+                self._model.learn(self._now, self._hold if self._holding else None, fast=settling, eager=self._tracks.loose() > _WEATHER,
+                    steady=self._fired * 8 < self._area)
         if t - self._swapped >= _APART:
             self._swapped = t
             self._before[0] = self._before[1]
-            self._before[1] = self._now
+            self._before[1] = self._clean
 
     def _noise(self, light: float) -> float:
         few = self._model.noise[4::8, 4::8]

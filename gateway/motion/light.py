@@ -3,7 +3,7 @@
 On the logarithmic scale of the cells a change of light is added, so its amount is the median of the differences:
 objects are the outliers. A camera that bends its tones changes dark and bright cells by different amounts: the same
 median, taken for six classes of brightness, is the curve. For a cloud's edge, a lamp or a street half in the sun the
-same is done for blocks of 8 by 8 cells. A lorry changes blocks too, but where it begins the difference jumps, while
+same is done for blocks of 4 by 4 cells. A lorry changes blocks too, but where it begins the difference jumps, while
 light fades: a patch of changed blocks is light only when the blocks about it are not broken by edges.
 
 Not here: pools of light smaller than a block (regions.py judges them by their edges). Runs on the camera's thread.
@@ -19,8 +19,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BLOCK = 8  # cells
+_BLOCK = 4  # cells
 _APART = 2  # cells between two samples
+_PATCH = 6  # blocks: less is no pool of light
 _CLASSES = 6  # of brightness, with equally many samples
 _FEWEST = 12  # samples a class needs
 _SHIFT = 6  # the curve has a value for every 64 units of level
@@ -42,12 +43,14 @@ class Light:
         down, across = self._blocks
         self._crop = (slice(0, down * _BLOCK), slice(0, across * _BLOCK))
         self._samples = np.zeros((down, across, _SAMPLES), np.int16)
-        self._steep = np.zeros((down * _BLOCK // 2, across * _BLOCK // 2), np.int16)
+        self._steep = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
         self._other = np.zeros_like(self._steep)
-        self._rows = _weights(height, down)
-        self._columns = _weights(width, across).T.copy()
-        self._wide = np.zeros((down, width), np.float32)
-        self._fine = np.zeros((height, width), np.float32)
+        self._high = np.zeros_like(self._steep)
+        self._rows = _between(height, down)
+        self._columns = _between(width, across)
+        self._wide = np.zeros((down, width), np.int32)
+        self._fine = np.zeros((height, width), np.int32)
+        self._other_fine = np.zeros((height, width), np.int32)
         self._field = np.zeros((height, width), np.int16)
 
     def offset(self, difference: NDArray[np.int16]) -> int:
@@ -82,6 +85,10 @@ class Light:
             places.append(int(self._levels[chosen[size // 2]]) >> _SHIFT)
         if not any(values) or not _plausible(places, values):
             return None
+        # Light that differs from place to place is not a curve: it must explain most of what is seen.
+        explained = np.interp(self._levels, [place << _SHIFT for place in places], values)
+        if float(np.abs(self._few - explained).sum()) * 2 > float(np.abs(self._few).sum()):
+            return None
         steps = np.arange(self._table.size)
         np.copyto(self._table, np.rint(np.interp(steps, places, values)), casting="unsafe")
         np.right_shift(level, _SHIFT, out=self._field)
@@ -89,82 +96,112 @@ class Light:
         np.take(self._table, self._index, out=self._field, mode="clip")
         return self._field
 
-    def field(self, difference: NDArray[np.int16], least: int) -> NDArray[np.int16] | None:
+    def field(
+        self, difference: NDArray[np.int16], threshold: NDArray[np.int16], least: int
+    ) -> NDArray[np.int16] | None:
         """Return a smooth field (height, width) that explains the differences as light; valid until the next call.
 
         None when no patch changed by `least` or more that does not look like a thing.
         """
         down, across = self._blocks
-        windows = difference[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART]
         side = _BLOCK // _APART
+        few = difference[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART]
         np.copyto(
             self._samples.reshape(down, across, side, side),
-            windows.reshape(down, side, across, side).transpose(0, 2, 1, 3),
+            few.reshape(down, side, across, side).transpose(0, 2, 1, 3),
         )
-        broken = self._broken(difference, least * 4)
+        broken = self._broken(few, threshold[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART])
         self._samples.sort(axis=2)
-        middle = self._samples[:, :, _SAMPLES // 2]
+        middle = (self._samples[:, :, _SAMPLES // 2 - 1] >> 1) + (self._samples[:, :, _SAMPLES // 2] >> 1)
         changed = np.absolute(middle) >= least
         lit = self._patches(changed & ~broken, broken)
         if not lit.any():
             return None
         # Blocks that say nothing of the light (a thing stands there) take it from those around them.
         known = lit | ~(changed | broken)
-        value = np.where(lit, middle, 0).astype(np.float32)
+        value = np.where(known, middle, 0).astype(np.int32)
         self._spread(value, known)
-        np.matmul(np.rint(value), self._columns, out=self._wide)
-        # Whole numbers below 2**24 and weights of sixty-fourths: float32 is exact, in whatever order it adds.
-        np.rint(self._wide, out=self._wide)
-        np.matmul(self._rows, self._wide, out=self._fine)
-        np.rint(self._fine, out=self._fine)
-        np.copyto(self._field, self._fine, casting="unsafe")
+        self._widen(value)
         return self._field
 
-    def _broken(self, difference: NDArray[np.int16], jump: int) -> NDArray[np.bool_]:
-        """Return which blocks hold edges: many samples that differ from the next by more than `jump`."""
-        few = difference[self._crop][1::2, 1::2]
-        steep, other = self._steep, self._other
+    def _widen(self, value: NDArray[np.int32]) -> None:
+        """Write the blocks' values into the field of cells, linear between the blocks' middles."""
+        wide, fine, other = self._wide, self._fine, self._other_fine
+        (left, right, part), (top, bottom, share) = self._columns, self._rows
+        np.subtract(value[:, right], value[:, left], out=wide)
+        np.multiply(wide, part, out=wide)
+        np.right_shift(wide, 3, out=wide)
+        np.add(wide, value[:, left], out=wide)
+        np.take(wide, bottom, axis=0, out=fine, mode="clip")
+        np.take(wide, top, axis=0, out=other, mode="clip")
+        np.subtract(fine, other, out=fine)
+        np.multiply(fine, share[:, None], out=fine)
+        np.right_shift(fine, 3, out=fine)
+        np.add(fine, other, out=fine)
+        np.copyto(self._field, fine, casting="unsafe")
+
+    def _broken(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Return which blocks hold an edge: samples that differ from the next by more than grain, and by much."""
+        steep, other, high = self._steep, self._other, self._high
+        np.absolute(few, out=high)
         np.subtract(few[:, 1:], few[:, :-1], out=steep[:, 1:])
-        np.subtract(few[1:], few[:-1], out=other[1:])
         np.absolute(steep, out=steep)
+        np.subtract(few[1:], few[:-1], out=other[1:])
         np.absolute(other, out=other)
         np.maximum(steep, other, out=steep)
+        np.maximum(high[:, 1:], high[:, :-1], out=other[:, 1:])
+        np.maximum(other[1:], high[:-1], out=other[1:])
+        # Light may be steep where it is strong: half of itself over two cells.
+        np.right_shift(other, 1, out=other)
+        np.right_shift(threshold, 1, out=high)
+        np.add(high, threshold, out=high)
+        np.maximum(other, high, out=other)
         down, across = self._blocks
-        high = steep.reshape(down, _BLOCK // 2, across, _BLOCK // 2) > jump
-        broken: NDArray[np.bool_] = np.count_nonzero(high, axis=(1, 3)) >= 3
+        side = _BLOCK // _APART
+        jumps = np.greater(steep, other).reshape(down, side, across, side)
+        broken: NDArray[np.bool_] = jumps.any(axis=(1, 3))
         return broken
 
     @staticmethod
     def _patches(candidates: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Keep those patches of blocks whose surroundings are mostly whole."""
-        number, labels = cv2.connectedComponents(candidates.view(np.uint8), connectivity=4)
+        number, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.view(np.uint8), connectivity=4)
         lit = np.zeros_like(candidates)
+        height, width = candidates.shape
         for label in range(1, number):
-            patch = labels == label
+            x, y, w, h, size = (int(value) for value in stats[label])
+            if size < _PATCH:
+                continue
+            at = (slice(max(0, y - 1), min(height, y + h + 1)), slice(max(0, x - 1), min(width, x + w + 1)))
+            patch = labels[at] == label
             around = _grown(patch) & ~patch
-            size, rim = int(np.count_nonzero(patch)), int(np.count_nonzero(around))
-            if size >= 2 and int(np.count_nonzero(broken & around)) * 5 <= rim * 2:
-                lit |= patch
+            rim = int(np.count_nonzero(around))
+            # What covers a third of the picture without an edge of its own is light, whatever stands about it.
+            if size * 3 >= candidates.size or int(np.count_nonzero(broken[at] & around)) * 2 <= rim:
+                lit[at] |= patch
         return lit
 
     @staticmethod
-    def _spread(value: NDArray[np.float32], known: NDArray[np.bool_]) -> None:
+    def _spread(value: NDArray[np.int32], known: NDArray[np.bool_]) -> None:
         """Fill what is not known with the mean of known neighbours, outward ring by ring."""
-        for _ in range(max(value.shape)):
+        for _ in range(8):
             if known.all():
                 return
-            padded = np.pad(np.where(known, value, 0), 1)
-            weight = np.pad(known.astype(np.float32), 1)
+            padded = np.zeros((value.shape[0] + 2, value.shape[1] + 2), np.int32)
+            weight = np.zeros_like(padded)
+            padded[1:-1, 1:-1] = value
+            weight[1:-1, 1:-1] = known
             total = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
             count = weight[:-2, 1:-1] + weight[2:, 1:-1] + weight[1:-1, :-2] + weight[1:-1, 2:]
             fresh = ~known & (count > 0)
-            value[fresh] = np.rint(total[fresh] / count[fresh])
+            value[fresh] = total[fresh] // count[fresh]
             known |= fresh
 
 
 def _grown(patch: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the patch and its eight neighbours."""
-    wide = np.pad(patch, 1)
+    wide = np.zeros((patch.shape[0] + 2, patch.shape[1] + 2), np.bool_)
+    wide[1:-1, 1:-1] = patch
     tall = wide[:-2] | wide[1:-1] | wide[2:]
     grown: NDArray[np.bool_] = tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]
     return grown
@@ -177,13 +214,11 @@ def _plausible(places: list[int], values: list[int]) -> bool:
     return after == sorted(after) and (after[-1] - after[0]) * 2 >= levels[-1] - levels[0]
 
 
-def _weights(size: int, blocks: int) -> NDArray[np.float32]:
-    """Return (size, blocks): how much of each block's value a cell takes, linear between the blocks' middles."""
-    weights = np.zeros((size, blocks), np.float32)
+def _between(size: int, blocks: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]:
+    """Return for each cell the two blocks between whose middles it lies, and how many eighths it is on the way."""
+    first = np.zeros(size, np.intp)
+    part = np.zeros(size, np.int32)
     for cell in range(size):
-        where = min(max((cell + 0.5) * blocks / size - 0.5, 0.0), blocks - 1.0)
-        first = min(int(where), blocks - 1)
-        part = round((where - first) * 64) / 64
-        weights[cell, first] += 1 - part
-        weights[cell, min(first + 1, blocks - 1)] += part
-    return weights
+        where = min(max(2 * cell + 1 - _BLOCK, 0), 2 * _BLOCK * (blocks - 1))
+        first[cell], part[cell] = divmod(where, 2 * _BLOCK)
+    return first, np.minimum(first + 1, blocks - 1), part

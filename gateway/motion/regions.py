@@ -57,6 +57,9 @@ class Regions:
         self._joined = np.zeros(shape, np.uint8)
         self._slope = np.zeros(shape, np.int16)
         self._other = np.zeros(shape, np.int16)
+        self._seen = np.zeros(shape, np.int16)
+        self._earlier = np.zeros(shape, np.bool_)
+        self._near = np.zeros(shape, np.bool_)
         self._difference = np.zeros(shape, np.int16)
         self._sharp = np.zeros(shape, np.bool_)
         self.kept = np.zeros(shape, np.bool_)
@@ -69,18 +72,25 @@ class Regions:
         fired: NDArray[np.bool_],
         cells: NDArray[np.int16],
         level: NDArray[np.int16],
+        edges: NDArray[np.int16],
         threshold: NDArray[np.int16],
         moved: NDArray[np.bool_],
         *,
         support: int,
+        lasting: bool,
     ) -> tuple[list[Region], int]:
         """Return the largest regions and the number of all regions.
 
         fired, moved: where a cell differs from the background, and from a quarter of a second ago.
-        cells, level, threshold: the frame, the background, and what they may differ by.
+        cells, level, edges, threshold: the frame, the background and its edges, and what they may differ by.
         support: fired cells that a fired cell must have about it, itself included.
+        lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
         self._keep(fired, support)
+        if lasting:
+            self._last()
+        else:
+            np.copyto(self._earlier, self.kept)
         # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
         kept, joined = self.kept.view(np.uint8), self._joined
         np.copyto(joined, kept)
@@ -91,9 +101,11 @@ class Regions:
             return [], 0
         difference = self._difference
         np.subtract(cells, level, out=difference)
-        self._slopes(difference, threshold)
+        self._steps(difference, self._slope)
+        np.greater(self._slope, threshold, out=self._sharp)
+        self._steps(cells, self._seen)
         order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
-        found = (self._describe(int(i), stats[i], cells, level, moved) for i in order)
+        found = (self._describe(int(i), stats[i], edges, moved) for i in order)
         return [region for region in found if region is not None], number - 1
 
     def mask(self, region: Region) -> NDArray[np.bool_]:
@@ -114,22 +126,33 @@ class Regions:
         np.add(count, self._weight, out=count)
         np.greater_equal(count, support + 4, out=self.kept)
 
-    def _slopes(self, difference: NDArray[np.int16], threshold: NDArray[np.int16]) -> None:
-        """Mark where the difference jumps by more than the threshold from one neighbour to the other."""
-        slope, other = self._slope, self._other
-        np.subtract(difference[:, 2:], difference[:, :-2], out=slope[:, 1:-1])
-        np.subtract(difference[2:], difference[:-2], out=other[1:-1])
-        np.absolute(slope, out=slope)
+    def _last(self) -> None:
+        """Drop what is not beside something that was kept a frame ago."""
+        now, wide = self._joined.view(np.bool_), self._near
+        np.copyto(now, self.kept)
+        np.copyto(wide, self._earlier)
+        np.logical_or(wide[1:], self._earlier[:-1], out=wide[1:])
+        np.logical_or(wide[:-1], self._earlier[1:], out=wide[:-1])
+        np.copyto(self._earlier, wide)
+        np.logical_or(wide[:, 1:], self._earlier[:, :-1], out=wide[:, 1:])
+        np.logical_or(wide[:, :-1], self._earlier[:, 1:], out=wide[:, :-1])
+        np.logical_and(self.kept, wide, out=self.kept)
+        np.copyto(self._earlier, now)
+
+    def _steps(self, values: NDArray[np.int16], out: NDArray[np.int16]) -> None:
+        """Write the larger of the steps over two cells, across and down."""
+        other = self._other
+        np.subtract(values[:, 2:], values[:, :-2], out=out[:, 1:-1])
+        np.subtract(values[2:], values[:-2], out=other[1:-1])
+        np.absolute(out, out=out)
         np.absolute(other, out=other)
-        np.maximum(slope, other, out=slope)
-        np.greater(slope, threshold, out=self._sharp)
+        np.maximum(out, other, out=out)
 
     def _describe(
         self,
         label: int,
         stat: NDArray[np.int32],
-        cells: NDArray[np.int16],
-        level: NDArray[np.int16],
+        edges: NDArray[np.int16],
         moved: NDArray[np.bool_],
     ) -> Region | None:
         x, y, w, h, _ = (int(value) for value in stat)
@@ -153,20 +176,7 @@ class Regions:
         steep &= self._slope[at] > abs(contrast) * 2 // 5
         rim = max(1.0, min(float(area), float(w + h)))
         moving = int(np.count_nonzero(moved[at] & mask)) / area
-        own = _whose(steep, cells[at], level[at]) if moving < 0.5 else 1.0
+        seen = int(self._seen[at][steep].sum(dtype=np.int64))
+        believed = int(edges[at][steep].sum(dtype=np.int64))
+        own = (seen - believed) / max(1, seen + believed)
         return Region(label, x, y, w, h, area, moving, min(1.0, np.count_nonzero(steep) / rim), own, contrast)
-
-
-def _whose(rim: NDArray[np.bool_], cells: NDArray[np.int16], level: NDArray[np.int16]) -> float:
-    """Compare the steps at the rim in the frame with those in the background."""
-    seen = _steps(cells)[rim].sum(dtype=np.int64)
-    believed = _steps(level)[rim].sum(dtype=np.int64)
-    return float(seen - believed) / max(1.0, float(seen + believed))
-
-
-def _steps(values: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the larger of the steps over a cell's neighbours, zero at the window's border."""
-    steps = np.zeros_like(values)
-    steps[:, 1:-1] = np.absolute(values[:, 2:] - values[:, :-2])
-    steps[1:-1] = np.maximum(steps[1:-1], np.absolute(values[2:] - values[:-2]))
-    return steps

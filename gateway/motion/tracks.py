@@ -10,17 +10,26 @@ Not here: pixels. Plain Python numbers; runs on the camera's thread.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from gateway.motion.regions import Region
 
 State = Literal["moving", "still", "stationary"]
 
 _STILL_AFTER = 1.5  # seconds without a step
+_TILE = 8  # cells
+_OCTAVES = 12
+_CALM = 2.0  # regions a frame that belong to nothing
+_MEMORY = 3.0  # seconds
+_SURE = 7.0  # evidence that a track needs
+_MISSED = 3.0  # evidence that a frame without it takes away
+_PROGRESS = 1.5  # seconds between two measurements of progress
+_CAP = 4.0  # evidence that one region can give
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
@@ -47,6 +56,16 @@ class Thing:
     """Left, top, right and bottom when it was first seen."""
     went: float = 0.0
     """How far both its sides went the same way from where it began, in cells: flickering goes nowhere."""
+    origin: tuple[float, float] = (0.0, 0.0)
+    """Centre when it was first seen."""
+    far: float = 0.0
+    """The farthest that its centre was from there."""
+    milestone: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Place, path and time at which its progress was measured last."""
+    idle: int = 0
+    """Measurements in a row in which it moved to and fro and got nowhere."""
+    evidence: float = 0.0
+    """How unlikely it is that chance put its regions where they were expected, as a negative natural logarithm."""
     path: float = 0.0
     """Length of the way, in cells: leaves go far and get nowhere."""
     anchor: tuple[float, float] = (0.0, 0.0)
@@ -77,6 +96,11 @@ class Tracks:
         self._width, self._height = width, height
         self._smallest = smallest
         self._next = 1
+        self._since = 0.0
+        self._loose = [0.0] * _OCTAVES
+        """Regions a frame that belong to nothing believed, of at least 2 ** i cells; a mean over some seconds."""
+        self._reach = [[0.0] * (width // _TILE + 1) for _ in range(height // _TILE + 1)]
+        """How far things went that were born in this tile and never believed: leaves, webs, water."""
         self.things: list[Thing] = []
 
     def clear(self) -> list[int]:
@@ -100,17 +124,45 @@ class Tracks:
             else:
                 thing.x += thing.vx * dt
                 thing.y += thing.vy * dt
+                thing.evidence -= _MISSED
+        self._count_loose(free.values(), dt)
         for region in free.values():
             x, y = region.x + region.w / 2, region.y + region.h / 2
             self.things.append(
                 Thing(
                     self._next, x, y, region.w, region.h, t, t, region.area,
                     edge=region.edge, own=region.own, moving=region.moving,
-                    start=_sides(region), anchor=(x, y), stepped=t, region=region,
+                    start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t), anchor=(x, y), stepped=t, region=region,
                 )
             )  # fmt: skip
             self._next += 1
+        self._fade(dt)
         return self._bury(t)
+
+    def _fade(self, dt: float) -> None:
+        """Forget half of the reaches in twenty seconds, a row at a time."""
+        self._since += dt
+        if self._since >= 1.0:
+            self._since = 0.0
+            self._reach = [[value * 0.966 for value in line] for line in self._reach]
+
+    def _count_loose(self, born: Iterable[Region], dt: float) -> None:
+        """Keep the mean number of regions that belong to nothing believed, by size."""
+        counts = [0] * _OCTAVES
+        young = [thing.region for thing in self.things if thing.region is not None and not thing.confirmed]
+        for region in (*born, *young):
+            for i in range(min(_OCTAVES, region.area.bit_length())):
+                counts[i] += 1
+        weight = min(1.0, dt / _MEMORY)
+        for i, count in enumerate(counts):
+            self._loose[i] += weight * (count - self._loose[i])
+
+    def _surprise(self, thing: Thing, region: Region, away_x: float, away_y: float) -> float:
+        """Return the evidence of a region that lies so far from where it was expected."""
+        octave = max(0, min(_OCTAVES, min(region.area, int(thing.area)).bit_length()) - 2)
+        density = max(0.3, self._loose[octave]) / (self._width * self._height)
+        chance = density * (2 * abs(away_x) + 1.5) * (2 * abs(away_y) + 1.5)
+        return min(_CAP, max(0.0, -math.log(chance)))
 
     def _join_near(self, free: dict[int, Region], dt: float) -> None:
         pairs: list[tuple[float, int, int]] = []
@@ -189,6 +241,7 @@ class Tracks:
                 right, bottom = max(right, part.x + part.w), max(bottom, part.y + part.h)
             x, y = (left + right) / 2, (top + bottom) / 2
             px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+            thing.evidence += self._surprise(thing, region, x - px, y - py)
             if dt > 0:
                 gain = 1.0 if thing.hits == 2 else 0.35
                 thing.vx += gain * (x - px) / dt
@@ -200,15 +253,27 @@ class Tracks:
             thing.w += 0.5 * (right - left - thing.w)
             thing.h += 0.5 * (bottom - top - thing.h)
             thing.area += 0.5 * (region.area - thing.area)
-            thing.went = max(thing.went, self._translation(thing, left, top, right, bottom))
+            thing.went = self._translation(thing, left, top, right, bottom)
+            thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
         thing.own += 0.3 * (region.own - thing.own)
         thing.moving += 0.3 * (region.moving - thing.moving)
         step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
         if step > max(1.5, 0.15 * (thing.w + thing.h)):
             thing.anchor, thing.stepped = (thing.x, thing.y), t
+        self._measure_progress(thing, t)
         if not thing.confirmed and self._earned(thing, t):
             thing.confirmed = True
+
+    @staticmethod
+    def _measure_progress(thing: Thing, t: float) -> None:
+        x, y, path, since = thing.milestone
+        if t - since < _PROGRESS:
+            return
+        walked = thing.path - path
+        got = abs(thing.x - x) + abs(thing.y - y)
+        thing.idle = thing.idle + 1 if walked > 2.0 and got < 0.35 * walked else 0
+        thing.milestone = (thing.x, thing.y, thing.path, t)
 
     def _translation(self, thing: Thing, left: float, top: float, right: float, bottom: float) -> float:
         """Return how far the sides went together; a side at the picture's border does not count."""
@@ -218,17 +283,47 @@ class Tracks:
         return across + down
 
     def _earned(self, thing: Thing, t: float) -> bool:
-        if thing.hits < 3 or thing.edge < 0.3 or thing.moving < 0.25 or thing.h < self._smallest:
+        if thing.hits < 3 or thing.edge < 0.3 or thing.own < 0.1 or thing.moving < 0.25 or thing.h < self._smallest:
             return False
         small = thing.area < 12
-        if small and (thing.hits < 5 or t - thing.born < 0.4):
+        if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
             return False
-        if thing.went < (0.6 if small else 0.4) * thing.path:
+        if thing.went < (0.7 if small else 0.4) * thing.path:
             return False
-        return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h))
+        return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * self._reach_at(thing))
+
+    def _reach_at(self, thing: Thing) -> float:
+        column = int((thing.start[0] + thing.start[2]) / 2) // _TILE
+        row = int((thing.start[1] + thing.start[3]) / 2) // _TILE
+        rows = self._reach[max(0, row - 1) : row + 2]
+        return max(max(line[max(0, column - 1) : column + 2]) for line in rows)
+
+    def _remember_reach(self, thing: Thing) -> None:
+        column = int((thing.start[0] + thing.start[2]) / 2) // _TILE
+        row = int((thing.start[1] + thing.start[3]) / 2) // _TILE
+        self._reach[row][column] = max(self._reach[row][column], min(thing.far, 20.0))
+
+    def wobbles(self, thing: Thing) -> bool:
+        """Say whether a track only moves to and fro near where it began: a branch that was believed to be a thing."""
+        return thing.idle >= 2 and thing.far < 2.5 * max(thing.w, thing.h)
+
+    def loose(self) -> float:
+        """Return how many regions a frame belong to nothing believed, of late."""
+        return self._loose[0]
+
+    def likely(self) -> list[Thing]:
+        """Return the tracks of this frame that are not yet believed but will be, as long as hardly anything else moves."""
+        if self._loose[0] > _CALM:
+            return []
+        return [
+            thing for thing in self.things
+            if not thing.confirmed and thing.region is not None and thing.edge > 0.4 and thing.own > 0.2
+            and thing.moving > 0.5 and thing.area >= 4
+        ]  # fmt: skip
 
     def forget(self, thing: Thing) -> list[int]:
         """Drop a track; return its id when it was confirmed."""
+        self._remember_reach(thing)
         self.things.remove(thing)
         return [thing.id] if thing.confirmed else []
 
@@ -242,6 +337,8 @@ class Tracks:
             if t - thing.seen > patience or (outside and thing.seen < t):
                 if thing.confirmed:
                     ended.append(thing.id)
+                elif thing.hits > 2:
+                    self._remember_reach(thing)
             else:
                 alive.append(thing)
         self.things[:] = alive

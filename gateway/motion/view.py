@@ -75,8 +75,15 @@ class Watch:
         self.view = self._doubt = "ok"
         self.restart()
 
-    def look(self, luma: NDArray[np.uint8], cells: NDArray[np.int16], t: float, *, changed: bool, busy: bool) -> None:
-        """Judge a frame. changed: much of the picture differs from the model; busy: something moves, or may."""
+    def look(
+        self, luma: NDArray[np.uint8], cells: NDArray[np.int16], level: NDArray[np.int16], t: float, *,
+        changed: bool, sound: bool,
+    ) -> None:  # fmt: skip
+        """Judge a frame.
+
+        level: the background, from which edges are chosen while the model is `sound`.
+        changed: much of the picture differs from it.
+        """
         if t < self._looked + _EVERY and not changed:
             return
         self._looked = t
@@ -87,8 +94,8 @@ class Watch:
         if now == "ok":
             if self.view != "moved":
                 self.view = "ok"
-            if not busy and not changed and t - self._chosen >= _CHOOSE:
-                self._choose(cells, t)
+            if sound and not changed and t - self._chosen >= _CHOOSE:
+                self._choose(level, t)
         elif t - self._since >= self._declare_after:
             self.view = now
             if now == "moved":  # go on with what is seen now; only a person clears the view
