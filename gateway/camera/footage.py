@@ -29,6 +29,8 @@ LIKELIEST_RATES = (0.1, 240.0)
 """Frames a second that a recording may claim; beyond it is a clock's tick that was taken for a rate."""
 
 
+TELLS_SIZE = tuple(int(part) for part in cv2.__version__.split(".")[:2]) >= (4, 13)
+"""Older ones draw a picture of another size into a corner of the one before."""
 DAMAGE_TOLD = 10
 """So many unreadable pictures are logged one by one; all are counted."""
 
@@ -87,6 +89,15 @@ def open_footage(
     """
     if kind == "rtsp":
         milliseconds = max(1, int(wait * 1000))
+        # Over UDP lost packets smear the picture, and OpenCV's own default has changed between its versions.
+        os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "rtsp_transport;tcp")
+        if not TELLS_SIZE:
+            log.warning(
+                "%s: OpenCV %s does not tell when a network camera changes its picture size (4.13 does), and a privacy "
+                "mask would then cover another place: leave the camera's resolution fixed",
+                shown,
+                cv2.__version__,
+            )
         parameters = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
         return Stream(
             place, shown, cv2.CAP_FFMPEG, parameters, "Check address, user and password, and that the camera is on."
