@@ -235,6 +235,8 @@ class Web(Layer):
 
     def before(self, raster: Raster, light: Light, t: float) -> None:
         """Draw the threads."""
+        if self.strength(t) <= 0:
+            return
         glow = light.infrared * 0.12 + 0.25 * light.sky
         rng = np.random.default_rng([self.seed, 14])
         gust = 0.6 + 0.4 * math.sin(0.23 * t) * math.sin(0.61 * t + 1)
@@ -252,7 +254,9 @@ class Web(Layer):
             xs = x0 + (x1 - x0) * share + bow
             wide = 1.2 + 1.3 * (n % 3)
             same = np.ones(len(ys) - 1)
-            thread = Specks(xs[:-1], ys[:-1], np.diff(xs), np.diff(ys), wide * same, glow * same, 0.35 * same)
+            thread = Specks(
+                xs[:-1], ys[:-1], np.diff(xs), np.diff(ys), wide * same, glow * same, 0.35 * self.strength(t) * same
+            )
             raster.specks(thread, flake=False)
 
 

@@ -50,6 +50,14 @@ class Light:
     infrared: float = 0.0
     """From the camera's own infra-red lamp."""
 
+    def rounded(self) -> Light:
+        """Return the light with each part rounded to a hundredth of itself."""
+
+        def near(lux: float) -> float:
+            return math.exp(round(math.log(lux) * 100) / 100) if lux > 0 else 0.0
+
+        return Light(near(self.sun), near(self.sky), near(self.lamp), near(self.glow), near(self.infrared))
+
     @property
     def lux(self) -> float:
         """What a light meter on the road would say."""

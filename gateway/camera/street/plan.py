@@ -52,7 +52,9 @@ class Plan:
 
 
 def plan(seed: int, units_high: float, lie: str = "") -> Plan:
-    """Draw a corner; `lie` may be "low sun", "near road" (below the camera), "trees" (one close by), "water"."""
+    """Draw a corner; `lie` may be "low sun", "near road" (below the camera), "trees" (one close by), "water",
+    "open" (none in the side street).
+    """
     rng = np.random.default_rng([seed, 1])
     low_sun = lie == "low sun"
     kerb, road = rng.uniform(10.2, 11.6), rng.uniform(6.2, 7.6)
@@ -77,6 +79,8 @@ def plan(seed: int, units_high: float, lie: str = "") -> Plan:
     trees = [(walls[0] - rng.uniform(2.5, 4.5), facade - 1.8, rng.uniform(5.5, 7.0))]
     trees.append((walls[1] + rng.uniform(3.0, 5.0), facade - 1.6, rng.uniform(5.0, 6.5)))
     trees += [(side[0] - 0.9, y, rng.uniform(5.0, 7.0)) for y in (34.0 + rng.uniform(0, 4), 58.0)]
+    if lie == "open":
+        del trees[2:]
     if lie == "trees":
         trees.append((-5.0, kerb - 1.5, 5.4))
     lamps = [(walls[0] - 0.3, kerb + road + 0.6), (side[1] + 0.7, 40.0), (-rng.uniform(6.5, 8.0), kerb - 0.7)]

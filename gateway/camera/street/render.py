@@ -86,14 +86,9 @@ class Raster:
             self.tint = maps.tint.copy()
 
     def light_up(self, light: Light) -> None:
-        """Lay light on what stands afresh, when its mixture changed by more than half a grey level could show."""
-        old = self.light
-        if old is not None:
-            day = max(light.sun, light.sky)
-            pairs = [(light.sun, old.sun, day), (light.sky, old.sky, day), (light.lamp, old.lamp, 0.0)]
-            pairs += [(light.glow, old.glow, 0.0), (light.infrared, old.infrared, 0.0)]
-            if all(abs(new - was) <= 0.008 * max(new, scale) for new, was, scale in pairs):
-                return
+        """Lay light on what stands, unless it is the light that lies there already."""
+        if light == self.light:
+            return
         self.light = light
         m = self.maps
         rows_at_once = max(1, 65_536 // self.width)
@@ -108,6 +103,7 @@ class Raster:
 
     def compose(self, light: Light, looks: Sequence[Look], layers: Sequence[Layer], t: float) -> list[Drawn | None]:
         """Draw second `t` into `signal`; `looks` are in painting order. Return where each actor came to stand."""
+        light = light.rounded()  # by less than half a grey level; so it need not be laid afresh for every frame
         self.light_up(light)
         np.copyto(self.signal, self.lit)
         if self.tint is not None:

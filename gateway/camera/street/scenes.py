@@ -144,7 +144,7 @@ WALKERS: tuple[Entry, ...] = ((8.0, "person", "near"), (24.0, "person", "far"), 
 PARKED: tuple[Entry, ...] = (
     (-120.0, "car", "leaving"), (12.0, "person", "near"), (36.0, "car", "parking"), (52.0, "person", "near"),
 )  # fmt: skip
-LORRY: tuple[Entry, ...] = ((6.0, "lorry", "red light"), (55.0, "person", "near"), (75.0, "car", "road"))
+LORRY: tuple[Entry, ...] = ((6.0, "lorry", "red light"), (55.0, "person", "far"), (75.0, "car", "road"))
 VIEW: tuple[Entry, ...] = ((4.0, "person", "near"), (70.0, "person", "near"), (84.0, "person", "far"))
 """Nobody while the view is broken."""
 BROKEN: Spans = ((20.0, 65.0),)
@@ -171,7 +171,7 @@ SCENES: dict[str, Scene] = {
     "water": Scene(noon, USUAL, layers=lambda p, s: [l.Water(s, l.FOREVER, p)], lie="water"),
     "sway": Scene(noon, USUAL, sway=2.0),
     # people and cars
-    "small": Scene(noon, tuple((3.0 + 9.0 * i, "person", "distant") for i in range(7))),
+    "small": Scene(noon, tuple((3.0 + 9.0 * i, "person", "distant") for i in range(7)), lie="open"),
     "cyclist": Scene(noon, tuple((6.0 + 8.0 * i, "cyclist", "glimpse") for i in range(8))),
     "stand": Scene(noon, ((4.0, "person", "standing"), (60.0, "person", "far"))),
     "parked": Scene(noon, PARKED),

@@ -56,7 +56,7 @@ def way(name: str, plan: Plan, rng: np.random.Generator, start: float) -> Path:
         "there": (((-13.0, k - 1.3), (13.0, k - 1.5)), 1.35, (), 0.0),
         "back again": (((13.0, k - 1.7), (-13.0, k - 1.8)), 1.35, (), 0.0),
         "standing": (((-12.0, k - 1.4), (12.0, k - 1.2)), 1.4, ((12.0 + float(rng.uniform(-3, 3)), 32.0),), 0.0),
-        "glimpse": (((-14.0, k - 0.7), (-6.2, k - 1.6), (-5.0, k - 5.0), (-4.5, k - 9.0)), 9.0, (), 0.0),
+        "glimpse": (((-14.0, k - 0.7), (-6.2, k - 1.6), (-5.0, k - 5.0), (-4.5, k - 9.0)), 11.0, (), 0.0),
         "cycle": (((-18.0, lane - 0.9), (18.0, lane - 0.9)), ride, (), 0.0),
         "road": (through, drive, (), 0.0),
         "back": (((30.0, opposite), (-30.0, opposite)), drive, (), 0.0),
