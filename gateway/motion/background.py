@@ -25,6 +25,8 @@ _LATTICE = 4  # one cell in 4 x 4 puts its look into the bank at each tick
 _AGREE = 2  # looks that must agree before a cell is said to be known
 _DRIFT = 40  # the most that a level follows something unexplained at one turn, in units
 _SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, divided by 2 ** 3
+_RARE = 16  # two onsets are nothing
+_MOST_NOISE = 80  # units that the first seconds may claim
 _QUIET = 24  # noise of a new cell, in units
 
 
@@ -43,6 +45,12 @@ class Background:
         self.fired = np.zeros(shape, np.bool_)
         self.edges = np.zeros(shape, np.int16)
         """Steps of the level over two cells, the larger of across and down."""
+        self.restless = np.zeros(shape, np.uint8)
+        """How often a cell came and went of late without being believed: eight for each time, fading."""
+        self._base = np.full(shape, floor, np.int16)
+        self._on = np.zeros(shape, np.bool_)
+        self._was_on = np.zeros(shape, np.bool_)
+        self._often = np.zeros(shape, np.uint8)
         self._bank = np.zeros((LOOKS, *shape), np.int16)
         self._apart = np.zeros((LOOKS, *shape), np.int16)
         self._near = np.zeros((LOOKS, *shape), np.bool_)
@@ -57,6 +65,8 @@ class Background:
         np.copyto(self.level, cells)
         np.copyto(self._bank if anew else self._bank[::2], cells)
         self.noise.fill(_QUIET)
+        if anew:
+            self.restless.fill(0)
         self._compile(slice(None))
         self._tick = 0
 
@@ -96,7 +106,9 @@ class Background:
         np.greater_equal(self._agree, _AGREE, out=self._known)
         return self._known
 
-    def learn(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, *, fast: bool, eager: bool, steady: bool) -> None:
+    def learn(
+        self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, *, fast: bool, eager: bool, steady: bool
+    ) -> None:
         """Learn from what `compare` saw: a band of rows, and the bank on a lattice.
 
         hold: 0 where something stands that must not become background, -1 elsewhere; or None.
@@ -112,9 +124,30 @@ class Background:
             height = self.level.shape[0]
             band = self._tick % _BANDS
             self._learn_rows(slice(band * height // _BANDS, (band + 1) * height // _BANDS), hold, 3, steady=steady)
+        self._count_onsets(hold)
         self._remember(cells, hold, self._tick)
         if eager:
             self._remember(cells, hold, self._tick + _LATTICE * _LATTICE * LOOKS // 2 + 8)
+
+    def settle(self) -> None:
+        """End the first seconds: the middle of the looks is the level, and their spread the noise."""
+        looks = np.sort(self._bank, axis=0)
+        np.copyto(self.level, (looks[LOOKS // 2 - 1] >> 1) + (looks[LOOKS // 2] >> 1))
+        spread = (looks[LOOKS - 3] - looks[2]) >> 1
+        np.copyto(self.noise, np.clip(spread, 4, _MOST_NOISE))
+        self._compile(slice(None))
+
+    def _count_onsets(self, hold: NDArray[np.int16] | None) -> None:
+        """Count for each cell how often it begins to differ, against a threshold that does not depend on the count."""
+        on, often = self._on, self._often
+        np.greater(self.magnitude, self._base, out=on)
+        if hold is not None:
+            np.logical_and(on, hold, out=on)
+        np.greater(on, self._was_on, out=self._was_on)
+        np.left_shift(self._was_on.view(np.uint8), 3, out=often)
+        np.minimum(self.restless, 255 - 8, out=self.restless)
+        np.add(self.restless, often, out=self.restless)
+        np.copyto(self._was_on, on)
 
     def _learn_rows(self, rows: slice, hold: NDArray[np.int16] | None, shift: int, *, steady: bool) -> None:
         step, sign = self._step[rows], self._sign[rows]
@@ -147,16 +180,24 @@ class Background:
         self._compile(rows)
 
     def _compile(self, rows: slice) -> None:
-        """Make the thresholds from the noise."""
-        noise, threshold = self.noise[rows], self.threshold[rows]
-        np.multiply(noise, self._factor, out=threshold)
-        np.right_shift(threshold, 4, out=threshold)
-        np.maximum(threshold, self.floor, out=threshold)
+        """Make the thresholds from the noise, the edges and what comes and goes."""
+        noise, base = self.noise[rows], self._base[rows]
+        np.multiply(noise, self._factor, out=base)
+        np.right_shift(base, 4, out=base)
+        np.maximum(base, self.floor, out=base)
         self._allow_for_edges(rows)
+        restless, often, more = self.restless[rows], self._often[rows], self._step[rows]
+        np.right_shift(restless, 5, out=often)
+        np.subtract(restless, often, out=restless)
+        np.maximum(restless, _RARE, out=often)
+        np.subtract(often, _RARE, out=often)
+        np.copyto(more, often)
+        np.left_shift(more, 3, out=more)
+        np.add(base, more, out=self.threshold[rows])
 
     def _allow_for_edges(self, rows: slice) -> None:
         """Raise the threshold where the background itself has an edge: a pole sways, a lens breathes."""
-        level, threshold, edges = self.level[rows], self.threshold[rows], self.edges[rows]
+        level, base, edges = self.level[rows], self._base[rows], self.edges[rows]
         down = self._sign[rows]
         np.subtract(level[:, 2:], level[:, :-2], out=edges[:, 1:-1])
         np.absolute(edges, out=edges)
@@ -164,7 +205,7 @@ class Background:
         np.absolute(down, out=down)
         np.maximum(edges[1:-1], down[1:-1], out=edges[1:-1])
         np.right_shift(edges, _SWAY, out=down)
-        np.maximum(down, threshold, out=threshold)
+        np.maximum(down, base, out=base)
 
     def _remember(self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, tick: int) -> None:
         """Put the look of one cell in sixteen into its bank, each time into the next place."""

@@ -111,6 +111,7 @@ class Detector:
         self._holding = False
         self._t: float | None = None
         self._settled = 0.0
+        self._young = True
         self._changed_since: float | None = None
         self._unrest = 0
         self._dimmed = 0
@@ -149,6 +150,9 @@ class Detector:
             ended = self._start(t, anew=True)
         dt = t - (t if self._t is None else self._t)
         self._t = t
+        if self._young and t >= self._settled:
+            self._young = False
+            self._model.settle()
         self._model.compare(self._now)
         count = self._follow_light(dt, told=told)
         suppressed: Suppression | None = "settling" if t < self._settled else None
@@ -159,7 +163,7 @@ class Detector:
         self._fired = count
         changed = count > self._area * 55 // 100
         self._watch.look(
-            luma, self._now, self._model.level, t, changed=count > self._area // 4, sound=t > self._settled + _SOUND
+            luma, self._now, self._model, t, changed=count > self._area // 4, sound=t > self._settled + _SOUND
         )
         if changed and suppressed is None:
             # Nothing that moves covers so much for long: when it lasts, the scene is another one, so learn it.
@@ -229,6 +233,7 @@ class Detector:
         self._before[:] = self._now
         self._swapped = self._learned = t
         self._settled = t + _LEARN
+        self._young = True
         self._changed_since = None
         self._release()
         return self._tracks.clear()
@@ -302,12 +307,23 @@ class Detector:
             np.absolute(self._change, out=self._change)
             np.greater(self._change, model.threshold, out=self._moved)
             regions, _ = self._regions.find(
-                model.fired, self._clean, model.level, model.edges, model.threshold, self._moved, support=2, lasting=self._tracks.loose() > _WEATHER
+                model.fired,
+                self._clean,
+                model.level,
+                model.edges,
+                model.threshold,
+                self._moved,
+                restless=model.restless,
+                lasting=self._tracks.loose() > _WEATHER,
             )
             regions = [region for region in regions if region.edge >= 0.2]
         ended = self._tracks.update(regions, t, dt)
         ended += self._settle_still(t)
-        self._shown += [thing for thing in self._tracks.things if thing.confirmed and thing.region is not None]
+        self._shown += [
+            thing
+            for thing in self._tracks.things
+            if thing.confirmed and thing.region is not None and not self._tracks.weathered(thing)
+        ]
         return ended
 
     def _settle_still(self, t: float) -> list[int]:
@@ -320,7 +336,7 @@ class Detector:
                 continue
             stood = t - thing.stepped
             left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (stood > _FAINT and thing.own < 0.1)
-            if self._tracks.wobbles(thing):
+            if self._tracks.wobbles(thing, t):
                 ended += self._tracks.forget(thing)
             elif left or stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):
                 for part in (region, *thing.parts):
@@ -347,8 +363,13 @@ class Detector:
                     np.subtract(self._now, self._clean, out=self._change)
                     np.right_shift(self._change, _FOLLOW, out=self._change)
                     self._shift(self._change, 0)
-                self._model.learn(self._now, self._hold if self._holding else None, fast=settling, eager=self._tracks.loose() > _WEATHER,
-                    steady=self._fired * 8 < self._area)
+                self._model.learn(
+                    self._now,
+                    self._hold if self._holding else None,
+                    fast=settling,
+                    eager=self._tracks.loose() > _WEATHER or self._fired * 10 > self._area,
+                    steady=self._fired * 8 < self._area,
+                )
         if t - self._swapped >= _APART:
             self._swapped = t
             self._before[0] = self._before[1]

@@ -16,6 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_COMPANY = 3
+"""Neighbours that a cell needs more when it comes and goes all the time."""
+
 MOST = 48
 """Regions looked at in one frame, the largest first: more is weather."""
 
@@ -76,17 +79,17 @@ class Regions:
         threshold: NDArray[np.int16],
         moved: NDArray[np.bool_],
         *,
-        support: int,
+        restless: NDArray[np.uint8],
         lasting: bool,
     ) -> tuple[list[Region], int]:
         """Return the largest regions and the number of all regions.
 
         fired, moved: where a cell differs from the background, and from a quarter of a second ago.
         cells, level, edges, threshold: the frame, the background and its edges, and what they may differ by.
-        support: fired cells that a fired cell must have about it, itself included.
+        restless: how often a cell comes and goes; the more, the more neighbours it must bring.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
-        self._keep(fired, support)
+        self._keep(fired, restless)
         if lasting:
             self._last()
         else:
@@ -114,7 +117,7 @@ class Regions:
         belongs &= self.kept[region.at]
         return belongs
 
-    def _keep(self, fired: NDArray[np.bool_], support: int) -> None:
+    def _keep(self, fired: NDArray[np.bool_], restless: NDArray[np.uint8]) -> None:
         """Drop fired cells that are alone, fill holes: counts of 3 by 3 cells."""
         padded, columns, count = self._padded, self._columns, self._count
         padded[1:-1, 1:-1] = fired
@@ -124,7 +127,10 @@ class Regions:
         np.add(count, columns[:, 2:], out=count)
         np.left_shift(fired.view(np.uint8), 2, out=self._weight)
         np.add(count, self._weight, out=count)
-        np.greater_equal(count, support + 4, out=self.kept)
+        np.right_shift(restless, 4, out=self._weight)
+        np.minimum(self._weight, _COMPANY, out=self._weight)
+        np.add(self._weight, 6, out=self._weight)
+        np.greater_equal(count, self._weight, out=self.kept)
 
     def _last(self) -> None:
         """Drop what is not beside something that was kept a frame ago."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Sequence
 
     from gateway.motion.regions import Region
 
@@ -26,6 +26,8 @@ _TILE = 8  # cells
 _OCTAVES = 12
 _CALM = 2.0  # regions a frame that belong to nothing
 _MEMORY = 3.0  # seconds
+_SEETHES = 3.0  # seconds
+_STORM = 4.0  # regions a second
 _SURE = 7.0  # evidence that a track needs
 _MISSED = 3.0  # evidence that a frame without it takes away
 _PROGRESS = 1.5  # seconds between two measurements of progress
@@ -99,6 +101,8 @@ class Tracks:
         self._since = 0.0
         self._loose = [0.0] * _OCTAVES
         """Regions a frame that belong to nothing believed, of at least 2 ** i cells; a mean over some seconds."""
+        self._births = [0.0] * _OCTAVES
+        """Regions a second that begin, of at least 2 ** i cells; a mean over some seconds."""
         self._reach = [[0.0] * (width // _TILE + 1) for _ in range(height // _TILE + 1)]
         """How far things went that were born in this tile and never believed: leaves, webs, water."""
         self.things: list[Thing] = []
@@ -146,16 +150,21 @@ class Tracks:
             self._since = 0.0
             self._reach = [[value * 0.966 for value in line] for line in self._reach]
 
-    def _count_loose(self, born: Iterable[Region], dt: float) -> None:
+    def _count_loose(self, born: Collection[Region], dt: float) -> None:
         """Keep the mean number of regions that belong to nothing believed, by size."""
-        counts = [0] * _OCTAVES
+        fresh = [0] * _OCTAVES
+        for region in born:
+            for i in range(min(_OCTAVES, region.area.bit_length())):
+                fresh[i] += 1
+        counts = list(fresh)
         young = [thing.region for thing in self.things if thing.region is not None and not thing.confirmed]
-        for region in (*born, *young):
+        for region in young:
             for i in range(min(_OCTAVES, region.area.bit_length())):
                 counts[i] += 1
         weight = min(1.0, dt / _MEMORY)
         for i, count in enumerate(counts):
             self._loose[i] += weight * (count - self._loose[i])
+            self._births[i] += weight * (fresh[i] / max(dt, 0.02) - self._births[i])
 
     def _surprise(self, thing: Thing, region: Region, away_x: float, away_y: float) -> float:
         """Return the evidence of a region that lies so far from where it was expected."""
@@ -286,11 +295,29 @@ class Tracks:
         if thing.hits < 3 or thing.edge < 0.3 or thing.own < 0.1 or thing.moving < 0.25 or thing.h < self._smallest:
             return False
         small = thing.area < 12
+        if self.weathered(thing) or (self._leaps(thing) and not self._came_in(thing)):
+            return False
         if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
             return False
-        if thing.went < (0.7 if small else 0.4) * thing.path:
+        if thing.went < (0.7 if small or thing.hits < 10 else 0.4) * thing.path:
             return False
         return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * self._reach_at(thing))
+
+    def weathered(self, thing: Thing) -> bool:
+        """Say whether things of half its size appear all the time: drops, flakes, leaves."""
+        octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
+        return self._births[octave] > _STORM
+
+    @staticmethod
+    def _leaps(thing: Thing) -> bool:
+        """Say whether it is so fast that it hardly touches where it was a tenth of a second ago."""
+        return abs(thing.vx) * 0.1 > 0.6 * thing.w or abs(thing.vy) * 0.1 > 0.6 * thing.h
+
+    def _came_in(self, thing: Thing) -> bool:
+        """Say whether it was seen first within a leap of the picture's border: insects appear from nowhere."""
+        left, top, right, bottom = thing.start
+        near_x, near_y = abs(thing.vx) * 0.1 + 2, abs(thing.vy) * 0.1 + 2
+        return left < near_x or top < near_y or right > self._width - near_x or bottom > self._height - near_y
 
     def _reach_at(self, thing: Thing) -> float:
         column = int((thing.start[0] + thing.start[2]) / 2) // _TILE
@@ -303,9 +330,10 @@ class Tracks:
         row = int((thing.start[1] + thing.start[3]) / 2) // _TILE
         self._reach[row][column] = max(self._reach[row][column], min(thing.far, 20.0))
 
-    def wobbles(self, thing: Thing) -> bool:
-        """Say whether a track only moves to and fro near where it began: a branch that was believed to be a thing."""
-        return thing.idle >= 2 and thing.far < 2.5 * max(thing.w, thing.h)
+    def wobbles(self, thing: Thing, t: float) -> bool:
+        """Say whether a track only moves to and fro, or within itself: a tree that was believed to be a thing."""
+        seething = t - thing.stepped > _SEETHES and thing.moving > 0.5
+        return seething or (thing.idle >= 2 and thing.far < 2.5 * max(thing.w, thing.h))
 
     def loose(self) -> float:
         """Return how many regions a frame belong to nothing believed, of late."""

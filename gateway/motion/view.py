@@ -20,6 +20,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gateway.motion.background import Background
     from gateway.motion.result import View
 
 _EVERY = 0.19  # seconds between two looks
@@ -27,6 +28,7 @@ _TILE = 8  # cells: each tile gives at most four edges
 _STEEP = 350  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
+_PROVEN = 5  # looks that must find the chosen edges
 _FROZEN = 1.5  # seconds of equal bytes before it is suspected
 _ABRUPT = 1.0  # seconds in which a knock is over
 _ROWS = 16  # pixels between two rows whose sharpness is measured
@@ -43,6 +45,7 @@ class Watch:
         self._down: NDArray[np.intp] = np.zeros(0, np.intp)
         """How far the other end of each edge lies: two cells to the right, or two rows down."""
         self._steps = np.zeros(0, np.int32)
+        self._proven = 0
         self._chosen = self._looked = self._sound = -1e9
         self._usual = 0.0
         self._rich = 0.0
@@ -76,12 +79,12 @@ class Watch:
         self.restart()
 
     def look(
-        self, luma: NDArray[np.uint8], cells: NDArray[np.int16], level: NDArray[np.int16], t: float, *,
+        self, luma: NDArray[np.uint8], cells: NDArray[np.int16], model: Background, t: float, *,
         changed: bool, sound: bool,
     ) -> None:  # fmt: skip
         """Judge a frame.
 
-        level: the background, from which edges are chosen while the model is `sound`.
+        model: the background, from whose level edges are chosen while it is `sound`.
         changed: much of the picture differs from it.
         """
         if t < self._looked + _EVERY and not changed:
@@ -95,7 +98,7 @@ class Watch:
             if self.view != "moved":
                 self.view = "ok"
             if sound and not changed and t - self._chosen >= _CHOOSE:
-                self._choose(level, t)
+                self._choose(model.level, model.threshold, t)
         elif t - self._since >= self._declare_after:
             self.view = now
             if now == "moved":  # go on with what is seen now; only a person clears the view
@@ -119,6 +122,10 @@ class Watch:
         rich = _richness(cells)
         if kept >= 0.55:
             return self._sharp_or_not(steps, rich, t)
+        if self._proven < _PROVEN:  # never seen as they were chosen: something else stood there
+            self._edges = self._edges[:0]
+            self._chosen = t - _CHOOSE / 2
+            return "ok"
         if kept >= 0.35:
             return self._doubt
         if rich < 0.4 * self._rich:
@@ -132,6 +139,7 @@ class Watch:
         if self.sharpness < 0.5 * self._usual and int(np.median(steps * 8 // self._steps)) <= 5:
             return "defocused"
         self._sound = t
+        self._proven += 1
         self._usual += (self.sharpness - self._usual) * 0.01
         self._rich += (rich - self._rich) * 0.01
         return "ok"
@@ -142,22 +150,24 @@ class Watch:
         steps: NDArray[np.int32] = flat[self._down].astype(np.int32) - flat[self._edges]
         return steps
 
-    def _choose(self, cells: NDArray[np.int16], t: float) -> None:
+    def _choose(self, cells: NDArray[np.int16], threshold: NDArray[np.int16], t: float) -> None:
         """Remember the strongest edges of each tile, from the darker to the brighter end: their steps are positive."""
         height, width = cells.shape
         down, across = self._tiles
         best: list[NDArray[np.intp]] = []
         other: list[NDArray[np.intp]] = []
         flat = cells.reshape(-1).astype(np.int32)
+        least = np.maximum(2 * threshold.reshape(-1).astype(np.int32), _STEEP)
         numbers = np.arange(height * width).reshape(height, width)
         for first, second in ((numbers[:, :-2], numbers[:, 2:]), (numbers[:-2], numbers[2:])):
             step = np.abs(flat[second] - flat[first])
+            step[(step < least[first]) | (step < least[second])] = 0
             step[~(self._seen.reshape(-1)[first] & self._seen.reshape(-1)[second])] = 0
             for row in range(0, down * _TILE, _TILE):
                 for column in range(0, across * _TILE, _TILE):
                     tile = step[row : row + _TILE, column : column + _TILE]
                     at = np.argsort(-tile, axis=None, kind="stable")[:2]
-                    at = at[tile.reshape(-1)[at] >= _STEEP]
+                    at = at[tile.reshape(-1)[at] > 0]
                     rows, columns = np.divmod(at, tile.shape[1])
                     best.append(first[row + rows, column + columns])
                     other.append(second[row + rows, column + columns])
@@ -166,6 +176,7 @@ class Watch:
         self._edges, self._down = np.where(rising, a, b), np.where(rising, b, a)
         self._steps = np.maximum(1, self._measured(cells))
         self._chosen = self._sound = t
+        self._proven = 0
         self._usual, self._rich = self.sharpness, _richness(cells)
 
 
