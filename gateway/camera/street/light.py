@@ -77,9 +77,11 @@ def daylight(altitude: float, overcast: float = 0.0) -> Light:
 
 @dataclass(slots=True)
 class AutoExposure:
-    """Chooses time and gain from the picture's brightness: every fourth frame, in steps of a sixteenth of a stop."""
+    """Chooses time and gain from the picture's brightness: every few frames, in steps of a sixteenth of a stop."""
 
     longest_us: float
+    every: int = 4
+    """Frames from one look to the next: what a step takes to show."""
     bias: float = 0.0
     """Stops that somebody added."""
     hunting: float = 0.0
@@ -91,14 +93,13 @@ class AutoExposure:
         """Jump to the right exposure: `signal` is the mean signal per microsecond."""
         self.stops = math.log2(TARGET / max(signal, 1e-12))
 
-    def step(self, number: int, mean: float, t: float) -> None:
-        """Look at the mean signal (0..1, clipped as the sensor clips) that frame `number` would have, and react."""
-        if number % 4:
-            return
+    def step(self, mean: float, t: float) -> None:
+        """Look at the mean signal (0..1, clipped as the sensor clips) at second `t`, and react."""
         wanted = math.log2(TARGET / max(mean, 1e-6))
         wanted += self.hunting * math.sin(2 * math.pi * t / 1.7)
         if abs(wanted) > 0.09 + 0.02 * self.hunting:
-            change = round(max(-1.5, min(1.5, wanted * 0.4)) * 16)
+            eager = 1.0 if abs(wanted) > 1.5 else 0.4  # far off, or clipped: who knows how far
+            change = round(max(-3.0, min(3.0, wanted * eager)) * 16)
             self.stops += (change or math.copysign(1, wanted)) / 16
         top = math.log2(self.longest_us * HIGHEST_GAIN)
         self.stops = min(max(self.stops, math.log2(SHORTEST_US)), top)

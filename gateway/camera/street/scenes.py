@@ -54,6 +54,8 @@ class Scene:
     """View units by which the pole sways."""
     hunting: float = 0.0
     """Stops by which the exposure swings."""
+    locked: bool = False
+    """Whether the exposure stays as it is set at the beginning."""
 
 
 def noon(_: float) -> Light:
@@ -78,9 +80,8 @@ def dusk_once(t: float) -> Light:
 
 
 def ramp(t: float) -> Light:
-    """Overcast thickens and thins: a factor of four within ten seconds."""
-    f = 2.0 ** (1.0 + math.cos(2 * math.pi * t / 20.0))
-    return Light(sun=0.0, sky=1500.0 * f, glow=5.0)
+    """Overcast thickens and thins: a factor of three within ten seconds."""
+    return Light(sky=2500.0 * 2.0 ** (0.8 * math.sin(2 * math.pi * t / 20.0)), glow=5.0)
 
 
 def switched(t: float) -> Light:
@@ -154,7 +155,7 @@ SCENES: dict[str, Scene] = {
     "empty": Scene(noon),
     # light
     "noise": Scene(lambda _: Light(sky=0.5, lamp=1.6, glow=2.0), USUAL),
-    "ramp": Scene(ramp, USUAL),
+    "ramp": Scene(ramp, USUAL, locked=True),
     "switch": Scene(switched, USUAL),
     "hunting": Scene(noon, USUAL, hunting=0.5),
     "cloud": Scene(noon, USUAL, layers=lambda _, s: [l.Clouds(s)]),

@@ -178,7 +178,9 @@ class World:
         self.coming = timetable(self.scene, self.plan, self.seed)
         self.next = next(self.coming, None)
         self.number = -1
-        self.ae = AutoExposure(longest_us=min(33_000.0, 1e6 / self.fps), hunting=self.scene.hunting)
+        self.ae = AutoExposure(
+            longest_us=min(33_000.0, 1e6 / self.fps), every=max(1, round(self.fps * 0.13)), hunting=self.scene.hunting
+        )
         self.ae.settle(float(self.lux(self.scene.light(0.0), 0.0).mean()) * FULL_SCALE)
         self.frozen_at: tuple[int, Exposure] | None = None
         self.moment: Moment | None = None
@@ -266,8 +268,8 @@ class World:
             while self.next is not None and self.next.path.start <= t:
                 self.actors.append(self.next)
                 self.next = next(self.coming, None)
-            if n % 4 == 0 and n:
-                self.ae.step(n, self.metered(t), t)
+            if n and n % self.ae.every == 0 and not self.scene.locked:
+                self.ae.step(self.metered(t), t)
             if not self.state(t).frozen:
                 self.frozen_at = None
             elif self.frozen_at is None:
