@@ -461,7 +461,7 @@ class Outbox:
         if worth == Worth.START:
             self._starts[message.episode] = place
         elif message.phase == "end" and (start := self._starts.pop(message.episode, None)) is not None:
-            self._change(start, Worth.START_ENDED)
+            self._change(start, Worth.START_ENDED, only=Worth.START)  # it may be delivered by now
 
     def _put_with_force(self, message: Message, *, delivered: bool) -> None:
         limit = Worth.DELIVERED if delivered else worth_of(message)
@@ -517,9 +517,9 @@ class Outbox:
         row = self._db.execute("SELECT key FROM message WHERE origin = ?", (f"{epoch}/{lane}/{seq}",)).fetchone()
         return None if row is None else int(row[0])
 
-    def _change(self, place: int, worth: Worth, note: str | None = None) -> None:
+    def _change(self, place: int, worth: Worth, note: str | None = None, *, only: Worth | None = None) -> None:
         row = self._db.execute("SELECT worth, size FROM message WHERE key = ?", (place,)).fetchone()
-        if row is None or row[0] == worth:
+        if row is None or row[0] == worth or only not in {None, row[0]}:
             return
         if note is None:
             self._db.execute("UPDATE message SET worth = ? WHERE key = ?", (worth, place))
