@@ -1,13 +1,16 @@
 """The simulated street corner: a camera with exact truth that ships with the gateway.
 
-    view.py      where a point of the world stands in the picture        shapes.py   anti-aliased shapes on a raster
-    plan.py      the lie of one corner                                   maps.py     how its pixels answer to light
-    backdrop.py  painting what stands still                              light.py    sun, sky, lamps; the auto-exposure
-    paths.py     ways over the ground                                    timetable.py  who takes which way when
-    actors.py    people and cyclists                                     vehicles.py   cars, vans, lorries
-    layers.py    weather, nature, lamps                                  scenes.py   what happens, as data
-    render.py    light on the sensor                                     sensor.py   noise and grey levels
-    world.py     the corner at frame n                                   truth.py    what is really there
+    view.py      where a point of the world stands in the picture
+    shapes.py    anti-aliased shapes on a raster
+    plan.py      the lie of one corner; backdrop.py paints what stands there; maps.py is what comes of it
+    light.py     sun, sky, lamps; the auto-exposure
+    paths.py     ways over the ground; timetable.py says who takes which when
+    actors.py    people and cyclists; vehicles.py: cars, vans, lorries
+    layers.py    clouds, beams, flicker; weather.py, nature.py
+    scenes.py    what happens, as data
+    render.py    light on the sensor; picture.py: what stands before it; sensor.py: noise and grey levels
+    truth.py     what is really there
+    world.py     the corner at frame n
     corner.py    the camera
 
 Not here: any real camera. NumPy only.

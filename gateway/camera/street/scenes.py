@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.camera.street import layers as l
 from gateway.camera.street.actors import Kind
+from gateway.camera.street.layers import FOREVER, Clouds, Flicker, Layer, Sweeps
 from gateway.camera.street.light import Light, daylight
+from gateway.camera.street.nature import Foliage, Water
+from gateway.camera.street.weather import Insects, Rain, Snow, Web
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +28,7 @@ Spans = tuple[tuple[float, float], ...]
 """(from, to) in seconds."""
 
 
-def no_layers(plan: Plan, seed: int) -> list[l.Layer]:  # noqa: ARG001 - one signature for all
+def no_layers(plan: Plan, seed: int) -> list[Layer]:  # noqa: ARG001 - one signature for all
     """Return nothing."""
     return []
 
@@ -42,7 +44,7 @@ class Scene:
     every: float = 0.0
     """Mean seconds between those who come by chance; 0: nobody does."""
     chance_from: float = 0.0
-    layers: Callable[[Plan, int], list[l.Layer]] = no_layers
+    layers: Callable[[Plan, int], list[Layer]] = no_layers
     lie: str = ""
     """What is special about the corner itself: see `plan.plan`."""
     covered: Spans = ()
@@ -111,21 +113,21 @@ def whole_day(length: float) -> Callable[[float], Light]:
     return at
 
 
-def whole_weather(length: float) -> Callable[[Plan, int], list[l.Layer]]:
+def whole_weather(length: float) -> Callable[[Plan, int], list[Layer]]:
     """Return the weather of that day: wind, clouds, a shower, insects, flurries before dawn, a web all night."""
 
     def at(hour: float) -> float:
         return ((hour - 12) % 24) / 24 * length
 
-    def make(_: Plan, seed: int) -> list[l.Layer]:
+    def make(_: Plan, seed: int) -> list[Layer]:
         return [
-            l.Foliage(seed, (at(14), at(19)), 2.0),
-            l.Clouds(seed, (at(13), at(16))),
-            l.Rain(seed, (at(17), at(18.5)), 200),
-            l.Insects(seed, (at(1), at(2.5)), 2.5),
-            l.Web(seed, (at(1), at(4))),
-            l.Snow(seed, (at(5), at(6.5)), 200),
-            l.Clouds(seed + 1, (at(9), at(11.5))),
+            Foliage(seed, (at(14), at(19)), 2.0),
+            Clouds(seed, (at(13), at(16))),
+            Rain(seed, (at(17), at(18.5)), 200),
+            Insects(seed, (at(1), at(2.5)), 2.5),
+            Web(seed, (at(1), at(4))),
+            Snow(seed, (at(5), at(6.5)), 200),
+            Clouds(seed + 1, (at(9), at(11.5))),
         ]
 
     return make
@@ -158,18 +160,18 @@ SCENES: dict[str, Scene] = {
     "ramp": Scene(ramp, USUAL, locked=True),
     "switch": Scene(switched, USUAL),
     "hunting": Scene(noon, USUAL, hunting=0.5),
-    "cloud": Scene(noon, USUAL, layers=lambda _, s: [l.Clouds(s)]),
-    "headlights": Scene(lambda _: daylight(-9.0), USUAL, layers=lambda _, s: [l.Sweeps(s)]),
-    "flicker": Scene(night, USUAL, layers=lambda _, s: [l.Flicker(s), l.Flicker(s, mains=60.0, depth=0.15)]),
+    "cloud": Scene(noon, USUAL, layers=lambda _, s: [Clouds(s)]),
+    "headlights": Scene(lambda _: daylight(-9.0), USUAL, layers=lambda _, s: [Sweeps(s)]),
+    "flicker": Scene(night, USUAL, layers=lambda _, s: [Flicker(s), Flicker(s, mains=60.0, depth=0.15)]),
     "irswitch": Scene(infrared_switch, USUAL),
     "shadow": Scene(noon, (*USUAL, (14.0, "person", "unseen"), (46.0, "car", "unseen")), lie="low sun"),
     # weather and nature
-    "rain": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [l.Rain(s)]),
-    "snow": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [l.Snow(s)]),
-    "insects": Scene(infrared, WALKERS, layers=lambda _, s: [l.Insects(s)]),
-    "web": Scene(infrared, WALKERS, layers=lambda _, s: [l.Web(s)]),
-    "foliage": Scene(noon, USUAL, layers=lambda _, s: [l.Foliage(s)], lie="trees"),
-    "water": Scene(noon, USUAL, layers=lambda p, s: [l.Water(s, l.FOREVER, p)], lie="water"),
+    "rain": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [Rain(s)]),
+    "snow": Scene(lambda _: Light(sky=4000.0, glow=5.0), USUAL, layers=lambda _, s: [Snow(s)]),
+    "insects": Scene(infrared, WALKERS, layers=lambda _, s: [Insects(s)]),
+    "web": Scene(infrared, WALKERS, layers=lambda _, s: [Web(s)]),
+    "foliage": Scene(noon, USUAL, layers=lambda _, s: [Foliage(s)], lie="trees"),
+    "water": Scene(noon, USUAL, layers=lambda p, s: [Water(s, FOREVER, p)], lie="water"),
     "sway": Scene(noon, USUAL, sway=2.0),
     # people and cars
     "small": Scene(noon, tuple((3.0 + 9.0 * i, "person", "distant") for i in range(7)), lie="open"),
