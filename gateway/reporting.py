@@ -131,8 +131,8 @@ class Reports:
             for code, (message, hint) in eye.faults.items():
                 current[eye.name, code] = Fault(message, hint)
         store = self._spool.status()
-        if store.get("error"):
-            current["gateway", "store"] = Fault(str(store["error"]), str(store.get("hint") or ""))
+        if store.get("problem"):
+            current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint") or ""))
         open_codes = [code.partition("/")[2] for code in self._told_codes if code.startswith("gateway/")]
         found = problems(self._facts, self._loaded.settings.store.free_mb, open_codes)
         self._quiet = [f"gateway/{problem.code}" for problem in found if problem.code in QUIET]

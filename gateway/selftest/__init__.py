@@ -138,8 +138,8 @@ def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:
             )
     yield walker(loaded.settings.cameras[0])
     store = status["health"]["outbox"]
-    if store.get("error"):
-        yield Check("outbox.writes", "failure", str(store["error"]), str(store.get("hint") or ""))
+    if store.get("problem"):
+        yield Check("outbox.writes", "failure", str(store["problem"]), str(store.get("hint") or ""))
     else:
         stalled = f", the card has stalled for {store['stalled_s']} s" if store.get("stalled_s", 0) > 1 else ""
         message = f"{store.get('rows', 0)} messages wait, epoch {store['epoch']}{stalled}"
@@ -151,7 +151,7 @@ def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:
         return
     link = answer["link"]
     if not answer["answered"]:
-        message = link.get("error") or "no acknowledgement came"
+        message = link.get("problem") or "no acknowledgement came"
         if link.get("next_attempt_s") is not None:
             message += f" (next attempt in {link['next_attempt_s']:.0f} s)"
         yield Check("broker.roundtrip", "failure", message, link.get("hint") or "check the network and broker.url")
