@@ -125,7 +125,8 @@ def _daemon(options: argparse.Namespace) -> int:
     loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
     from gateway.daemon import Daemon
 
-    return Daemon(loaded).run()
+    asked = [*(["--config", str(options.config)] if options.config else []), *(f"--set={text}" for text in options.set)]
+    return Daemon(loaded, asked).run()
 
 
 def _selftest(options: argparse.Namespace) -> int:

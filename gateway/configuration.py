@@ -20,7 +20,7 @@ from pydantic_settings import EnvSettingsSource
 
 from gateway.errors import SettingsError
 from gateway.settings import BROKER_URL, OPTIONAL_ID, Settings
-from gateway.wire.payloads import ID
+from gateway.wire.fields import ID
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -17,31 +17,32 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gateway.answers import Answers
 from gateway.configuration import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer
+from gateway.credentials import broker_of
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
-from gateway.errors import SettingsError, StoreError
+from gateway.errors import StoreError
 from gateway.eyes import Eye
 from gateway.faults import Faults
+from gateway.orders import Orders
 from gateway.reporting import Reports
 from gateway.state import Memory
+from gateway.uplink import receipts
 from gateway.uplink.backoff import Backoff
-from gateway.uplink.broker import Broker, parse_broker_url
+from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import Draft, Rank, lane_of
 from gateway.wire.message import Address, Moment, make_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from gateway.configuration import Loaded
-    from gateway.settings import BrokerSettings
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,12 @@ SPOOL_STOP_SECONDS = 1.2
 class Daemon:
     """The process behind `gateway run`."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, asked: Sequence[str] = ()) -> None:
         """Prepare everything that needs no card, no network and no camera.
+
+        Args:
+            loaded: the configuration in force.
+            asked: the command line's arguments that name it, for a self-test.
 
         Raises:
             SettingsError: this device has no name.
@@ -111,6 +116,8 @@ class Daemon:
             loaded, self._address, self._boot, self._link, self._spool, self._eyes, last_exit=self._memory.last_exit
         )
         self._answers = Answers(self._reports, self._link, self._eyes, lambda: (self._faults.codes, self.dropped))
+        self._gate = Gate(self._memory.commands)
+        self._orders = Orders(self._gate, self._reports, self._eyes, self._accept, self._stop, config=asked)
         self._control: ControlServer | None = None
 
     def run(self) -> int:
@@ -147,6 +154,7 @@ class Daemon:
         self._memory.latch({eye.name for eye in self._eyes if eye.moved})
         self._take_commands()
         self._answers.tick(now)
+        self._orders.tick(now)
         for draft in self._faults.update(self._reports.faults(), now):
             self._accept(draft)
         self._reports.tick(now, self._faults.codes)
@@ -176,8 +184,17 @@ class Daemon:
 
     def _take_commands(self) -> None:
         while not self._commands.empty():
-            topic, _, _ = self._commands.get()
-            log.warning("%s: this gateway takes no commands yet", topic)
+            topic, payload, retained = self._commands.get()
+            if topic == "down/ack":
+                try:
+                    receipts.apply(receipts.read_ack(payload), self._spool, self._link)
+                except ValueError as error:
+                    log.warning("%s", error)
+            elif topic.startswith("down/cmd/"):
+                self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
+            else:
+                log.warning("%s: the centre says what this gateway does not know", topic)
+        self._memory.note_commands(self._gate.seen)
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""
@@ -223,6 +240,9 @@ class Daemon:
             signal.signal(number, self._signalled)
         signal.set_wakeup_fd(self._wake_up.fileno(), warn_on_full_buffer=False)
 
+    def _stop(self, reason: str) -> None:
+        self._reason = self._reason or reason
+
     def _signalled(self, number: int, _frame: object) -> None:
         self._reason = signal.Signals(number).name
 
@@ -260,36 +280,8 @@ class Daemon:
             log.error("the store did not take everything in time: what was not written is lost with this process")
         if self._control is not None:
             self._control.close()
+        self._orders.close()
         self._service.close()
         logging.shutdown()
         if self._fatal:
             os._exit(1)  # a thread that hangs must not hold up the restart
-
-
-def broker_of(settings: BrokerSettings) -> Broker:
-    """Return the broker of these settings, with the password from its file.
-
-    Raises:
-        SettingsError: the password's file cannot be read.
-    """
-    password = None
-    if settings.password_file is not None:
-        try:
-            lines = settings.password_file.read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError(
-                f"broker.password_file: {settings.password_file} cannot be read: {error}",
-                "put the password on its first line, readable by the user camera-gateway only (mode 0600)",
-            ) from None
-        password = lines[0].strip() if lines else ""
-    return replace(
-        parse_broker_url(settings.url),
-        protocol=settings.protocol,
-        username=settings.username or None,
-        password=password,
-        ca=settings.ca_file,
-        cert=settings.cert_file,
-        key=settings.key_file,
-        keepalive=settings.keepalive_s,
-        inflight=settings.inflight,
-    )

@@ -165,6 +165,9 @@ class Eye:
                 last = frame.number
                 motion = pipeline.step(frame)
                 self._frames += 1
+                while pipeline.taken:
+                    command, refused = pipeline.taken.popleft()
+                    self.outlet.note(note="snapshot", id=command, refused=refused)
                 self._beat(pipeline, motion)
                 self._hear(pipeline)
                 self.outlet.flush()
@@ -225,6 +228,8 @@ class Eye:
                     pipeline.confirm_view()
                 case "picture-limit":
                     pipeline.stills.limit = int(note["bytes"])
+                case "snapshot":
+                    pipeline.wanted.append(str(note["id"]))
                 case other:
                     log.warning("the daemon said %r, which this eye does not know", other)
 

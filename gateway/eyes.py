@@ -14,6 +14,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,8 @@ class Eye:
         self.faults: dict[str, tuple[str, str]] = {}
         """Faults that the eye reports while it runs: code -> message, hint."""
         self.beat: dict[str, Any] = {}
+        self.snapshots: deque[tuple[str, str]] = deque(maxlen=32)
+        """Pictures that were asked for and are made: the command's id, and why it was refused or nothing."""
         self.running = False
         """Whether frames come."""
         self.ended = False
@@ -203,6 +206,8 @@ class Eye:
                 self.code = "ok" if self.state == "ok" else f"view-{self.state}"
                 self.reason = "" if self.state == "ok" else f"the picture is {self.state}"
                 self.hint = "confirm that masks and zones still fit" if self.moved else ""
+            case "snapshot":
+                self.snapshots.append((str(note["id"]), str(note["refused"])))
             case "fault":
                 self.faults[str(note["code"])] = (str(note["message"]), str(note["hint"]))
             case "failed":

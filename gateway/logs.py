@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 import queue
 import sys
+from collections import deque
 from logging.handlers import QueueHandler, QueueListener
 
 QUEUED_LINES = 1000
+KEPT_LINES = 400
+LINE_LENGTH = 300
 
 
 class DroppingHandler(QueueHandler):
@@ -27,6 +30,32 @@ class DroppingHandler(QueueHandler):
             self.dropped += 1
 
 
+class Ring(logging.Handler):
+    """Keeps the latest lines in memory, for whoever asks from afar."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line; never waits."""
+        self.lines.append(f"{record.created:.3f} {record.levelname} {record.name}: {record.getMessage()}"[:LINE_LENGTH])
+
+
+_ring = Ring()
+
+
+def latest(length: int) -> list[str]:
+    """Return the latest lines of this process, oldest first, of at most `length` characters in all."""
+    found: deque[str] = deque()
+    for line in reversed(list(_ring.lines)):
+        length -= len(line) + 4
+        if length < 0:
+            break
+        found.appendleft(line)
+    return list(found)
+
+
 def start(*, verbose: bool = False) -> QueueListener:
     """Send all log lines to stderr through the queue; return the listener, whose `stop` writes what is left."""
     target = logging.StreamHandler(sys.stderr)
@@ -34,6 +63,6 @@ def start(*, verbose: bool = False) -> QueueListener:
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUED_LINES)
     listener = QueueListener(lines, target)
     level = logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", handlers=[DroppingHandler(lines)], force=True)
+    logging.basicConfig(level=level, format="%(message)s", handlers=[DroppingHandler(lines), _ring], force=True)
     listener.start()
     return listener

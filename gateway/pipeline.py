@@ -6,6 +6,7 @@ settings (plain values come in). `step` runs on the thread that reads the camera
 
 from __future__ import annotations
 
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from gateway.errors import MaskError
 from gateway.events.episode import Episodes
 from gateway.events.still import Stills
 from gateway.events.zones import WHOLE_PICTURE, Zone
+from gateway.motion import Box
 from gateway.motion.detector import Detector
 from gateway.wire.draft import Draft, Rank
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
     from gateway.camera.frame import Frame
     from gateway.motion import Motion
+
+WHOLE = Box(0.0, 0.0, 1.0, 1.0)
 
 
 class Pipeline:
@@ -70,6 +74,10 @@ class Pipeline:
             self._camera, make_zones(camera), new_id, update_seconds=float(camera["update_s"]), facts=self.facts
         )
         self.stills = Stills(post, limit=int(camera["picture_kb"]) * 1024, new_id=new_id)
+        self.wanted: list[str] = []
+        """Ids of commands that want a picture of the next frame."""
+        self.taken: deque[tuple[str, str]] = deque()
+        """What became of them: the id, and why there is no picture, or nothing."""
         self.view = "ok"
         self.moved = moved
         self._view_episode: tuple[str, float] | None = None
@@ -93,6 +101,8 @@ class Pipeline:
                 episode = self.episodes.open.get(track.id) if track.seen else None
                 if episode is not None:
                     self.stills.keep(episode.id, frame, track.box)
+            while self.wanted:
+                self._snapshot(self.wanted.pop(), frame)
         finally:
             frame.release()
         for draft in drafts:
@@ -109,6 +119,21 @@ class Pipeline:
         self.moved = False
         self.detector.confirm_view()
         self._hold_back(suspect=False)
+
+    def _snapshot(self, command: str, frame: Frame) -> None:
+        draft = Draft(
+            id=self._new_id(frame.mono),
+            rank=Rank.PICTURE,
+            kind="media",
+            camera=self._camera,
+            mono=frame.mono,
+            episode=command,
+            body={"mono": round(frame.mono, 3)} | ({"simulated": True} if "simulated" in self.facts else {}),
+        )
+        refused = self.stills.withheld
+        if not refused and not self.stills.snapshot(draft, frame, WHOLE):
+            refused = "busy"
+        self.taken.append((command, refused))
 
     def _burn(self, frame: Frame) -> None:
         """Hide what must be hidden; when that fails, no picture leaves from now on, and events still do."""

@@ -33,7 +33,7 @@ MOTION_SECONDS = 5.0
 """`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
 QUIET = frozenset({"clock-unsynchronised"})
 """Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
-CAPABILITIES = ("motion", "stationary", "view", "masks", "zones")
+CAPABILITIES = ("motion", "stationary", "view", "masks", "zones", "commands", "ack")
 
 
 class Reports:
@@ -84,6 +84,14 @@ class Reports:
             "errors": self._loaded.errors,
         }
         self._say("up/config", report)
+
+    def rebirth(self) -> None:
+        """Say everything anew, as after a start."""
+        self._cameras.clear()
+        self._boots = []
+        self._gap = {}
+        self._health_due = 0.0
+        self.begin()
 
     def say_who(self) -> None:
         """Say what this device is."""

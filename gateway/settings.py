@@ -12,7 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from gateway.wire.payloads import ID, Purpose, Severity
+from gateway.wire.fields import ID, Purpose, Severity
 
 BROKER_URL = r"^mqtts?://[^/@\s]+/?$"
 OPTIONAL_ID = r"^[a-z0-9-]{0,64}$"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class State:
     """Why that run ended; empty while it runs."""
     moved: tuple[str, ...] = ()
     """Cameras whose view has moved and that nobody has confirmed since: no pictures of them leave."""
+    commands: tuple[str, ...] = ()
+    """Ids of the latest commands: none is carried out twice, not even the restart that ended the last run."""
 
 
 def read(folder: Path) -> State | None:
@@ -40,7 +42,8 @@ def read(folder: Path) -> State | None:
     """
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        return State(str(found["boot"]), str(found["ended"]), tuple(str(name) for name in found["moved"]))
+        moved, commands = tuple(map(str, found["moved"])), tuple(map(str, found["commands"]))
+        return State(str(found["boot"]), str(found["ended"]), moved, commands)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
@@ -55,7 +58,7 @@ def write(folder: Path, state: State) -> None:
     """
     fresh = folder / (FILE + ".new")
     with fresh.open("w", encoding="utf-8") as out:
-        json.dump({"boot": state.boot, "ended": state.ended, "moved": list(state.moved)}, out)
+        json.dump(asdict(state), out)
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(folder / FILE)
@@ -88,6 +91,8 @@ class Memory:
         self._boot = boot
         self._later = later
         self._moved = before.moved if before is not None else ()
+        self.commands = before.commands if before is not None else ()
+        """Ids of the latest commands."""
         self.last_exit = last_exit(before, boot)
         """How the last run ended, in words."""
 
@@ -106,12 +111,18 @@ class Memory:
             self._moved = names
             self._write("")
 
+    def note_commands(self, ids: tuple[str, ...]) -> None:
+        """Note the ids of the latest commands; writes only when they have changed."""
+        if ids != self.commands:
+            self.commands = ids
+            self._write("")
+
     def end(self, why: str) -> None:
         """Note why this run ends."""
         self._write(why)
 
     def _write(self, ended: str) -> None:
-        now = State(self._boot, ended, self._moved)
+        now = State(self._boot, ended, self._moved, self.commands)
 
         def work() -> None:
             try:

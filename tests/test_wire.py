@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from gateway.wire.dictionary import DICTIONARY
 from gateway.wire.draft import Draft, Rank, lane_of, pack_draft, pack_note, rank_of, unpack, uuid7
+from gateway.wire.fields import UUID
 from gateway.wire.message import (
     Address,
     Moment,
@@ -22,7 +23,6 @@ from gateway.wire.message import (
     read_label,
     timestamp,
 )
-from gateway.wire.payloads import UUID
 
 ADDRESS = Address("north", "gw-0412")
 JPEG = b"\xff\xd8\xff\xd9"

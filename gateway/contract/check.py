@@ -37,7 +37,7 @@ def validate(topic: str, payload: bytes) -> None:
         if kind.content == "jpeg":
             _check(kind.schema, _picture(payload))
         elif kind.content == "event":
-            _event(kind, parameters["camera"], payload)
+            _event(kind, parameters.get("camera", "gateway"), payload)
         else:
             if kind.name == "heartbeat" and len(payload) > HEARTBEAT_BYTES:
                 raise ValueError(f"{len(payload)} bytes long, allowed are {HEARTBEAT_BYTES}")

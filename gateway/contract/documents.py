@@ -29,12 +29,14 @@ PARAMETERS = {
     "area": "District, as the centre named it",
     "gateway": "The device; also its MQTT client id and its certificate's common name",
     "camera": "The camera; `gateway` is the device itself",
-    "episode": "The episode whose picture this is: `correlationid` of its events",
+    "episode": "The episode whose picture this is, `correlationid` of its events; or the command that asked for it",
+    "command": "The command that is answered: its id",
+    "name": "ping, snapshot, confirm-view, rebirth, restart, selftest or logs",
 }
 
 
 def asyncapi() -> dict[str, Any]:
-    """Return the AsyncAPI 3.0 document, seen from the gateway: it sends."""
+    """Return the AsyncAPI 3.0 document, seen from the gateway: up it sends, down it receives."""
     will = {"v": 1, "state": "offline", "session": "0f3a9c21"}
     return {
         "asyncapi": "3.0.0",
@@ -75,7 +77,7 @@ def asyncapi() -> dict[str, Any]:
             }
         },
         "channels": {topic.name: _channel(topic) for topic in TOPICS},
-        "operations": {f"send-{topic.name}": _operation(topic) for topic in TOPICS},
+        "operations": {f"{_action(topic)}-{topic.name}": _operation(topic) for topic in TOPICS},
         "components": {
             "messages": {topic.name: _message(topic) for topic in TOPICS},
             "parameters": {name: {"description": text} for name, text in PARAMETERS.items()},
@@ -98,9 +100,13 @@ def _channel(topic: Topic) -> dict[str, Any]:
     }
 
 
+def _action(topic: Topic) -> str:
+    return "receive" if topic.heard else "send"
+
+
 def _operation(topic: Topic) -> dict[str, Any]:
     return {
-        "action": "send",
+        "action": _action(topic),
         "channel": {"$ref": f"#/channels/{topic.name}"},
         "messages": [{"$ref": f"#/channels/{topic.name}/messages/{topic.name}"}],
         "bindings": {"mqtt": {"qos": topic.qos, "retain": topic.retain, "bindingVersion": "0.2.0"}},

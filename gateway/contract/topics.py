@@ -55,9 +55,14 @@ class Topic:
         return re.sub("(?<!^)(?=[A-Z])", "-", self.payload.__name__).lower()
 
     @property
+    def heard(self) -> bool:
+        """Whether it is the centre that says it."""
+        return self.address.startswith("down/")
+
+    @property
     def summary(self) -> str:
         """What it is, on one line; from a docstring, without the address that stands at its beginning."""
-        text = self.about or re.sub(r"^up/\S+?[:;] ", "", " ".join(self.payload.__doc__.split()))
+        text = self.about or re.sub(r"^(?:up|down)/\S+?[:;] ", "", " ".join(self.payload.__doc__.split()))
         return text[:1].upper() + text[1:]
 
     def parse(self, topic: str) -> dict[str, str] | None:
@@ -114,10 +119,20 @@ TOPICS = (
         payloads.MediaLabel,
         retain=False,
         content="jpeg",
-        about="An episode's best picture, as JPEG with a label.",
+        about="An episode's best picture, or the snapshot that a command asked for, as JPEG with a label.",
     ),
+    Topic(
+        "reply-event",
+        "up/reply/{command}",
+        payloads.ReplyEvent,
+        retain=False,
+        content="event",
+        about="The answer to one command.",
+    ),
+    Topic("command", "down/cmd/{name}", payloads.Command, retain=False),
+    Topic("ack", "down/ack", payloads.Ack),
 )
-"""Everything that the gateway says today. What the design names beyond it is added with the code that says it."""
+"""Everything that the gateway says and hears today. What the design names beyond it comes with its code."""
 
 
 def topic_of(topic: str) -> Topic:

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from gateway.device.health import Facts
+    from gateway.wire.fields import CameraState
     from gateway.wire.payloads import (
         BootOffset,
         Camera,
         CameraInfo,
-        CameraState,
         Clock,
         Health,
         Heartbeat,

@@ -121,14 +121,15 @@ class Stills:
             self._sent.pop(draft.episode, None)
         self._hand_over(_Job(draft, slot))
 
-    def snapshot(self, draft: Draft, frame: Frame, whole: Box) -> None:
-        """Post `draft` as a picture of the whole frame."""
+    def snapshot(self, draft: Draft, frame: Frame, whole: Box) -> bool:
+        """Post `draft` with a picture of the whole frame, later; tell whether there was room for it."""
         with self._lock:
             slot = self._free.pop() if self._free and not self.withheld else None
         if slot is None:
-            return
+            return False
         copy_crop(frame, whole, slot)
         self._hand_over(_Job(draft, slot))
+        return True
 
     def run(self) -> None:
         """Make pictures until `stop` is called; the body of the thread `still`."""

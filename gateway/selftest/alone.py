@@ -132,7 +132,7 @@ def _outbox(loaded: Loaded) -> Check:
 
 def _broker(loaded: Loaded) -> Check:
     """Connect as ourselves, publish a heartbeat with QoS 1, and wait for its acknowledgement."""
-    from gateway.daemon import broker_of
+    from gateway.credentials import broker_of
     from gateway.uplink import reasons
     from gateway.uplink.happened import Acked, Connected
     from gateway.uplink.mqtt import Connection

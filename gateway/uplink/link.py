@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.uplink.broker import Broker
     from gateway.uplink.mqtt import Connection
-    from gateway.uplink.outbox import Stream
+    from gateway.uplink.rows import Stream
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Message
 
@@ -213,7 +213,7 @@ class Link:
         )
 
     def _greet(self, connection: Connection, session: str) -> None:
-        connection.subscribe([f"{self._root}/down/#"])
+        connection.subscribe([f"{self._root}/down/#"], as_published=True)
         with self._lock:
             self._state |= {"connected": True, "since": time.time(), "session": session, "next_attempt_s": None}
             self._state |= {"problem": None, "reason": None, "hint": None}

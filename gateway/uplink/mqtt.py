@@ -20,6 +20,7 @@ import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
+from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import LinkError
 from gateway.uplink import reasons
@@ -161,9 +162,17 @@ class Connection:
             raise LostError(self._end or reasons.of_code(0x80, paho.error_string(info.rc)))
         return info.mid
 
-    def subscribe(self, topics: Sequence[str]) -> None:
-        """Ask for topics with QoS 1."""
-        self._client.subscribe([(topic, 1) for topic in topics])
+    def subscribe(self, topics: Sequence[str], *, as_published: bool = False) -> None:
+        """Ask for topics with QoS 1.
+
+        With `as_published`, a message that its sender wanted retained says so also when it comes through a session that
+        was there before; MQTT 3.1.1 cannot do that, and has no such session here.
+        """
+        if as_published and self._five:
+            options = SubscribeOptions(qos=1, retainAsPublished=True)
+            self._client.subscribe([(topic, options) for topic in topics])
+        else:
+            self._client.subscribe([(topic, 1) for topic in topics])
 
     def close(self) -> None:
         """Say goodbye, if there still is anyone, and close the socket."""

@@ -11,50 +11,24 @@ from typing import Annotated, Any, Literal
 
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic wants this one below Python 3.12)
 
-
-class Doc:
-    """Says in the schema what a field means; keyword arguments are JSON schema keywords."""
-
-    def __init__(self, text: str, **keywords: Any) -> None:
-        self.text = text
-        self.keywords = keywords
-
-    def __get_pydantic_json_schema__(self, core_schema: Any, handler: Any) -> Any:
-        """Add description and keywords; called by pydantic when it generates the contract."""
-        return handler(core_schema) | {"description": self.text} | self.keywords
-
-
-ID = "^[a-z0-9-]{1,64}$"
-UUID = "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$"
-
-Name = Annotated[str, Doc("Identifier as it stands in topics", pattern=ID)]
-Uuid = Annotated[str, Doc("UUIDv7 (RFC 9562)", pattern=UUID)]
-Version = Annotated[Literal[1], Doc("Version of this payload")]
-Wall = Annotated[float, Doc("Wall clock, seconds since 1970; may be wrong while `synced` is false")]
-Mono = Annotated[float, Doc("Monotonic clock of the device in seconds; meaningful together with the boot id")]
-Boot = Annotated[str, Doc("First eight hexadecimal digits of the boot id", pattern="^[0-9a-f]{8}$")]
-Epoch = Annotated[str, Doc("Born with the store; numbers are compared within one epoch only", pattern="^[0-9a-f]{8}$")]
-Seq = Annotated[int, Doc("Number in its lane", minimum=1)]
-LaneName = Literal["alarm", "event", "media"]
-Fraction = Annotated[float, Doc("0..1", minimum=0, maximum=1)]
-BoxList = Annotated[
-    list[Fraction],
-    Doc("x, y, width, height as fractions of the picture, from its top left", minItems=4, maxItems=4),
-]
-Purpose = Literal[
-    "general",
-    "hydrant",
-    "fire-lane",
-    "bus-lane",
-    "no-stopping",
-    "carriageway",
-    "footway",
-    "lamp",
-    "manhole",
-    "works",
-]
-Severity = Literal["informational", "low", "medium", "high", "critical"]
-CameraState = Literal["ok", "covered", "defocused", "moved", "frozen", "off"]
+from gateway.wire.fields import (
+    AnyUuid,
+    Boot,
+    BoxList,
+    CameraState,
+    Doc,
+    Epoch,
+    Fraction,
+    LaneName,
+    Mono,
+    Name,
+    Purpose,
+    Seq,
+    Severity,
+    Uuid,
+    Version,
+    Wall,
+)
 
 
 class Clocked(TypedDict):
@@ -140,7 +114,8 @@ class Event(TypedDict):
     ]
     id: Uuid
     correlationid: Annotated[
-        Uuid, Doc("The episode's id: the same in all phases, and in the picture's topic", pattern=UUID)
+        AnyUuid,
+        Doc("The episode's id: the same in all its phases, and in its picture's topic; of a reply: the command's id"),
     ]
     time: Annotated[str, Doc("When it happened, RFC 3339; trust it when data.synced is true", format="date-time")]
     epoch: Epoch
@@ -173,6 +148,22 @@ class HealthEvent(Event):
     """up/event/health/{camera}; the camera `gateway` is the device itself."""
 
     data: HealthData
+
+
+class ReplyData(Clocked):
+    """The answer to one command."""
+
+    command: Annotated[str, Doc("Its name, as it stood in the topic")]
+    status: Literal["done", "failed", "refused"]
+    code: Annotated[str, Doc("ok, or a stable word for why not", pattern="^[a-z0-9-]+$")]
+    message: NotRequired[str]
+    result: NotRequired[Annotated[dict[str, Any], Doc("What was asked for")]]
+
+
+class ReplyEvent(Event):
+    """up/reply/{command}"""
+
+    data: ReplyData
 
 
 class MediaLabel(TypedDict):
@@ -300,3 +291,26 @@ class ConfigReport(TypedDict):
     revision: Annotated[str, Doc("First twelve hexadecimal digits of the configuration's SHA-256")]
     in_force: Annotated[Literal["file", "last-good", "defaults"], Doc("Where it came from")]
     errors: Annotated[list[str], Doc("What is wrong with the file, if the last good one is in force")]
+
+
+class Command(TypedDict):
+    """down/cmd/{name}: never retained; carried out once for each id, and answered on up/reply/{id}."""
+
+    id: AnyUuid
+    not_after: Annotated[float, Doc("Unix seconds; later, or more than a day ahead, it is refused as stale")]
+    args: NotRequired[Annotated[dict[str, Any], Doc("snapshot and confirm-view: {camera}; default: the first camera")]]
+    by: NotRequired[Annotated[str, Doc("Who asks, for the device's log")]]
+
+
+class LaneAck(TypedDict):
+    """What the centre has of one lane."""
+
+    upto: Annotated[int, Doc("It has everything up to this number", minimum=0)]
+    missing: NotRequired[Annotated[list[list[int]], Doc("Except for these ranges [first, last]: send them again")]]
+
+
+class Ack(TypedDict):
+    """down/ack: retained; what the centre has. Of another epoch it is ignored."""
+
+    epoch: Epoch
+    lanes: dict[LaneName, LaneAck]
