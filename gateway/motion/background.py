@@ -59,6 +59,7 @@ class Background:
         self._step = np.zeros(shape, np.int16)
         self._sign = np.zeros(shape, np.int16)
         self._tick = 0
+        self._any_on = False
 
     def start(self, cells: NDArray[np.int16], *, anew: bool) -> None:
         """Believe that nothing but background is seen; remember half of the looks from before unless `anew`."""
@@ -107,12 +108,20 @@ class Background:
         return self._known
 
     def learn(
-        self, cells: NDArray[np.int16], hold: NDArray[np.int16] | None, *, fast: bool, eager: bool, steady: bool
+        self,
+        cells: NDArray[np.int16],
+        hold: NDArray[np.int16] | None,
+        *,
+        fast: bool,
+        stirred: bool,
+        steady: bool,
+        eager: bool,
     ) -> None:
         """Learn from what `compare` saw: a band of rows, and the bank on a lattice.
 
         hold: 0 where something stands that must not become background, -1 elsewhere; or None.
         fast: the model is young, so learn from all rows and follow at once.
+        stirred: some cells fired.
         steady: what differs is grain, so learn the noise too.
         eager: remember looks at twice the pace: there is much that comes and goes.
         """
@@ -124,7 +133,9 @@ class Background:
             height = self.level.shape[0]
             band = self._tick % _BANDS
             self._learn_rows(slice(band * height // _BANDS, (band + 1) * height // _BANDS), hold, 3, steady=steady)
-        self._count_onsets(hold)
+        if stirred or self._any_on:
+            self._any_on = stirred
+            self._count_onsets(hold)
         self._remember(cells, hold, self._tick)
         if eager:
             self._remember(cells, hold, self._tick + _LATTICE * _LATTICE * LOOKS // 2 + 8)

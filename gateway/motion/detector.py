@@ -102,13 +102,15 @@ class Detector:
         shape = (rows, columns)
         self._now = np.zeros(shape, np.int16)
         self._clean = np.zeros(shape, np.int16)
-        self._lit = False
+        self._lit = self._was_lit = False
         self._fired = 0
         self._before = np.zeros((2, *shape), np.int16)
         self._moved = np.zeros(shape, np.bool_)
         self._change = np.zeros(shape, np.int16)
         self._hold = np.full(shape, -1, np.int16)
+        self._free = np.ones(shape, np.bool_)
         self._holding = False
+        self._grain = 0.0
         self._t: float | None = None
         self._settled = 0.0
         self._young = True
@@ -157,15 +159,13 @@ class Detector:
         count = self._follow_light(dt, told=told)
         suppressed: Suppression | None = "settling" if t < self._settled else None
         light = self._cells.mean()
-        if count > 8:
-            np.greater(self._model.fired, self._model.recall(self._clean), out=self._model.fired)
-            count = int(np.count_nonzero(self._model.fired))
+        count = self._recall(count)
         self._fired = count
         changed = count > self._area * 55 // 100
         self._watch.look(
             luma, self._now, self._model, t, changed=count > self._area // 4, sound=t > self._settled + _SOUND
         )
-        if changed and suppressed is None:
+        if changed and suppressed is None and not self._watch.holds:
             # Nothing that moves covers so much for long: when it lasts, the scene is another one, so learn it.
             suppressed = "light"
             if self._changed_since is None:
@@ -199,7 +199,7 @@ class Detector:
             light=light,
             gain=2.0 ** (self._gain / OCTAVE),
             sharpness=self._watch.sharpness,
-            noise=self._noise(light),
+            noise=self._grain,
             view=self._watch.view,
             suspect=self._watch.suspect,
         )
@@ -255,6 +255,17 @@ class Detector:
             self._exposure[name] = value
         return told
 
+    def _recall(self, count: int) -> int:
+        """Take out cells that are alone or look as they did before; return how many still fire."""
+        model = self._model
+        if count < 2:
+            return 0
+        self._regions.keep(model.fired, model.restless)
+        if not np.count_nonzero(self._regions.kept):
+            return 0
+        np.greater(model.fired, model.recall(self._clean), out=model.fired)
+        return int(np.count_nonzero(model.fired))
+
     def _follow_light(self, dt: float, *, told: bool) -> int:
         """Take changes of light out of the differences and into the model; return how many cells still fire."""
         model = self._model
@@ -272,27 +283,41 @@ class Detector:
         if self._unrest >= 8 or abs(offset) > least // 2:
             model.fire(self._unrest >> 2)
         count = self._count()
-        self._lit = False
-        if count > self._area // (400 if told else 40):
+        self._was_lit, self._lit = self._lit, False
+        loose = count
+        if self._holding and count > self._area // 40:
+            np.logical_and(model.fired, self._free, out=self._moved)
+            loose = int(np.count_nonzero(self._moved))
+        if loose > self._area // (400 if told or self._was_lit else 40):
             curve = self._light.curve(model.difference, model.level, least)
             if curve is not None:
                 self._shift(curve, least)
             field = self._light.field(model.difference, model.threshold, least)
             if field is not None:
-                self._lit = True
-                np.subtract(self._now, field, out=self._clean)
-                np.subtract(model.difference, field, out=model.difference)
-                np.absolute(field, out=field)
-                np.right_shift(field, 4, out=field)
-                np.add(field, self._unrest >> 2, out=field)
-                model.fire(field)
-                count = self._count()
+                count = self._take_out(field, count)
             elif curve is not None:
                 model.fire(self._unrest >> 2)
                 count = self._count()
         if not self._lit:
             np.copyto(self._clean, self._now)
         return count
+
+    def _take_out(self, field: NDArray[np.int16], count: int) -> int:
+        """Look at the frame without a field of light; keep that only if it leaves much less to explain."""
+        model = self._model
+        np.subtract(self._now, field, out=self._clean)
+        np.subtract(model.difference, field, out=model.difference)
+        np.absolute(field, out=field)
+        np.right_shift(field, 4, out=field)
+        np.add(field, self._unrest >> 2, out=field)
+        model.fire(field)
+        left = self._count()
+        self._lit = left * 10 <= count * 9
+        if not self._lit:
+            np.subtract(self._now, model.level, out=model.difference)
+            model.fire(self._unrest >> 2)
+            left = self._count()
+        return left
 
     def _shift(self, amount: int | NDArray[np.int16], unrest: int) -> None:
         self._model.shift(amount)
@@ -306,7 +331,7 @@ class Detector:
             np.subtract(self._clean, self._before[0], out=self._change)
             np.absolute(self._change, out=self._change)
             np.greater(self._change, model.threshold, out=self._moved)
-            regions, _ = self._regions.find(
+            regions = self._regions.find(
                 model.fired,
                 self._clean,
                 model.level,
@@ -346,12 +371,14 @@ class Detector:
                 at = (slice(max(0, region.y - 2), region.y + region.h + 2),
                       slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
                 self._hold[at] = 0
+                self._free[at] = False
                 self._holding = True
         return ended
 
     def _release(self) -> None:
         if self._holding:
             self._hold.fill(-1)
+            self._free[...] = True
             self._holding = False
 
     def _learn(self, t: float, *, settling: bool) -> None:
@@ -369,15 +396,17 @@ class Detector:
                     fast=settling,
                     eager=self._tracks.loose() > _WEATHER or self._fired * 10 > self._area,
                     steady=self._fired * 8 < self._area,
+                    stirred=self._fired > 0,
                 )
         if t - self._swapped >= _APART:
+            self._grain = self._noise()
             self._swapped = t
             self._before[0] = self._before[1]
             self._before[1] = self._clean
 
-    def _noise(self, light: float) -> float:
+    def _noise(self) -> float:
         few = self._model.noise[4::8, 4::8]
-        return float(few.sum()) / few.size * (light + PEDESTAL) * math.log(2.0) / OCTAVE * self._cells.size
+        return float(few.sum()) / few.size * (self._cells.mean() + PEDESTAL) * math.log(2.0) / OCTAVE * self._cells.size
 
     def _box(self, thing: Thing) -> Box:
         region = thing.region

@@ -46,6 +46,7 @@ class Light:
         self._steep = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
         self._other = np.zeros_like(self._steep)
         self._high = np.zeros_like(self._steep)
+        self._shattered = np.zeros((down, across), np.bool_)
         self._rows = _between(height, down)
         self._columns = _between(width, across)
         self._wide = np.zeros((down, width), np.int32)
@@ -159,18 +160,20 @@ class Light:
         down, across = self._blocks
         side = _BLOCK // _APART
         jumps = np.greater(steep, other).reshape(down, side, across, side)
-        broken: NDArray[np.bool_] = jumps.any(axis=(1, 3))
+        broken = self._shattered
+        np.logical_or(jumps[:, 0, :, 0], jumps[:, 0, :, 1], out=broken)
+        np.logical_or(broken, jumps[:, 1, :, 0], out=broken)
+        np.logical_or(broken, jumps[:, 1, :, 1], out=broken)
         return broken
 
     @staticmethod
     def _patches(candidates: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Keep those patches of blocks whose surroundings are mostly whole."""
-        number, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.view(np.uint8), connectivity=4)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.view(np.uint8), connectivity=4)
         lit = np.zeros_like(candidates)
         height, width = candidates.shape
-        for label in range(1, number):
-            x, y, w, h, size = (int(value) for value in stats[label])
-            if size < _PATCH:
+        for label, (x, y, w, h, size) in enumerate(stats.tolist()):
+            if size < _PATCH or label == 0:
                 continue
             at = (slice(max(0, y - 1), min(height, y + h + 1)), slice(max(0, x - 1), min(width, x + w + 1)))
             patch = labels[at] == label

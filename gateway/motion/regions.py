@@ -40,7 +40,7 @@ class Region(NamedTuple):
     own: float
     """Whose edges the rim shows: 1 = all in the picture, -1 = all in the background, so that something left."""
     contrast: int
-    """Largest difference in units of 1/4096 octave, negative when darker than the background."""
+    """Mean difference in units of 1/4096 octave, negative when darker than the background."""
 
     @property
     def at(self) -> tuple[slice, slice]:
@@ -53,9 +53,13 @@ class Regions:
 
     def __init__(self, height: int, width: int) -> None:
         shape = (height, width)
-        self._padded = np.zeros((height + 2, width + 2), np.uint8)
-        self._columns = np.zeros((height, width + 2), np.uint8)
-        self._count = np.zeros(shape, np.uint8)
+        # One empty column between the rows, one empty row above and below: sums of neighbours need no edges.
+        row = width + 1
+        self._flat = np.zeros((height + 2) * row, np.uint8)
+        self._inside = self._flat[row:-row].reshape(height, row)[:, :width]
+        self._columns = np.zeros(height * row + 2, np.uint8)
+        self._count = np.zeros(height * row, np.uint8)
+        self._counted = self._count.reshape(height, row)[:, :width]
         self._weight = np.zeros(shape, np.uint8)
         self._joined = np.zeros(shape, np.uint8)
         self._slope = np.zeros(shape, np.int16)
@@ -64,7 +68,6 @@ class Regions:
         self._earlier = np.zeros(shape, np.bool_)
         self._near = np.zeros(shape, np.bool_)
         self._difference = np.zeros(shape, np.int16)
-        self._sharp = np.zeros(shape, np.bool_)
         self.kept = np.zeros(shape, np.bool_)
         """Cells that fired together with others."""
         self.labels = np.zeros(shape, np.int32)
@@ -81,15 +84,15 @@ class Regions:
         *,
         restless: NDArray[np.uint8],
         lasting: bool,
-    ) -> tuple[list[Region], int]:
-        """Return the largest regions and the number of all regions.
+    ) -> list[Region]:
+        """Return the largest regions.
 
         fired, moved: where a cell differs from the background, and from a quarter of a second ago.
         cells, level, edges, threshold: the frame, the background and its edges, and what they may differ by.
         restless: how often a cell comes and goes; the more, the more neighbours it must bring.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
-        self._keep(fired, restless)
+        self.keep(fired, restless)
         if lasting:
             self._last()
         else:
@@ -99,17 +102,14 @@ class Regions:
         np.copyto(joined, kept)
         np.bitwise_or(joined[1:], kept[:-1], out=joined[1:])
         np.bitwise_or(joined[:-1], kept[1:], out=joined[:-1])
-        number, _, stats, _ = cv2.connectedComponentsWithStats(joined, self.labels, None, None, 8, cv2.CV_32S)
+        number, _, found, _ = cv2.connectedComponentsWithStats(joined, self.labels, None, None, 8, cv2.CV_32S)
+        stats = np.asarray(found, np.int32)
         if number == 1:
-            return [], 0
-        difference = self._difference
-        np.subtract(cells, level, out=difference)
-        self._steps(difference, self._slope)
-        np.greater(self._slope, threshold, out=self._sharp)
+            return []
+        np.subtract(cells, level, out=self._difference)
+        self._steps(self._difference, self._slope)
         self._steps(cells, self._seen)
-        order = np.argsort(-stats[1:, cv2.CC_STAT_AREA], kind="stable")[:MOST] + 1
-        found = (self._describe(int(i), stats[i], edges, moved) for i in order)
-        return [region for region in found if region is not None], number - 1
+        return self._describe(number, stats, edges, threshold, moved)
 
     def mask(self, region: Region) -> NDArray[np.bool_]:
         """Return which cells of the region's window belong to it."""
@@ -117,20 +117,23 @@ class Regions:
         belongs &= self.kept[region.at]
         return belongs
 
-    def _keep(self, fired: NDArray[np.bool_], restless: NDArray[np.uint8]) -> None:
-        """Drop fired cells that are alone, fill holes: counts of 3 by 3 cells."""
-        padded, columns, count = self._padded, self._columns, self._count
-        padded[1:-1, 1:-1] = fired
-        np.add(padded[:-2], padded[1:-1], out=columns)
-        np.add(columns, padded[2:], out=columns)
-        np.add(columns[:, :-2], columns[:, 1:-1], out=count)
-        np.add(count, columns[:, 2:], out=count)
-        np.left_shift(fired.view(np.uint8), 2, out=self._weight)
-        np.add(count, self._weight, out=count)
+    def keep(self, fired: NDArray[np.bool_], restless: NDArray[np.uint8]) -> None:
+        """Set `kept`: fired cells without those that are alone, with holes filled; counts of 3 by 3 cells."""
+        flat, columns, count, length = self._flat, self._columns, self._count, self._count.size
+        row = fired.shape[1] + 1
+        np.copyto(self._inside, fired)
+        middle = columns[1:-1]
+        np.add(flat[:length], flat[row : row + length], out=middle)
+        np.add(middle, flat[2 * row : 2 * row + length], out=middle)
+        np.add(columns[:-2], middle, out=count)
+        np.add(count, columns[2:], out=count)
+        # A cell that fired needs one other, a hole six: four is added where it fired.
+        np.left_shift(flat[row : row + length], 2, out=middle)
+        np.add(count, middle, out=count)
         np.right_shift(restless, 4, out=self._weight)
         np.minimum(self._weight, _COMPANY, out=self._weight)
         np.add(self._weight, 6, out=self._weight)
-        np.greater_equal(count, self._weight, out=self.kept)
+        np.greater_equal(self._counted, self._weight, out=self.kept)
 
     def _last(self) -> None:
         """Drop what is not beside something that was kept a frame ago."""
@@ -156,33 +159,36 @@ class Regions:
 
     def _describe(
         self,
-        label: int,
-        stat: NDArray[np.int32],
+        number: int,
+        stats: NDArray[np.int32],
         edges: NDArray[np.int16],
+        threshold: NDArray[np.int16],
         moved: NDArray[np.bool_],
-    ) -> Region | None:
-        x, y, w, h, _ = (int(value) for value in stat)
-        at = (slice(y, y + h), slice(x, x + w))
-        mask = self.labels[at] == label
-        mask &= self.kept[at]
-        area = int(np.count_nonzero(mask))
-        if not area:
-            return None
-        if h > 2:  # undo the closing
-            filled = mask.any(axis=1)
-            top = int(filled.argmax())
-            bottom = int(filled[::-1].argmax())
-            y, h = y + top, h - top - bottom
-            mask = mask[top : top + h]
-            at = (slice(y, y + h), slice(x, x + w))
-        inside = self._difference[at][mask]
-        high, low = int(inside.max()), int(inside.min())
-        contrast = high if high >= -low else low
-        steep = mask & self._sharp[at]
-        steep &= self._slope[at] > abs(contrast) * 2 // 5
-        rim = max(1.0, min(float(area), float(w + h)))
-        moving = int(np.count_nonzero(moved[at] & mask)) / area
-        seen = int(self._seen[at][steep].sum(dtype=np.int64))
-        believed = int(edges[at][steep].sum(dtype=np.int64))
-        own = (seen - believed) / max(1, seen + believed)
-        return Region(label, x, y, w, h, area, moving, min(1.0, np.count_nonzero(steep) / rim), own, contrast)
+    ) -> list[Region]:
+        """Sum up what the cells of each region show; only the cells that were kept are looked at."""
+        at = np.flatnonzero(self.kept)
+        label = self.labels.reshape(-1).take(at)
+        difference = self._difference.reshape(-1).take(at).astype(np.int32)
+        slope = self._slope.reshape(-1).take(at).astype(np.int32)
+        area = np.maximum(1, np.bincount(label, minlength=number))
+        mean = np.bincount(label, np.absolute(difference), number) / area
+        lit = np.bincount(label, difference, number) / area
+        moving = np.bincount(label, moved.reshape(-1).take(at), number) / area
+        # An edge is steeper than the threshold, and than most of what the region differs by.
+        steep = (slope > threshold.reshape(-1).take(at)) & (slope > mean.take(label) * 0.8)
+        rim, where = label[steep], at[steep]
+        edge = np.bincount(rim, minlength=number)
+        seen = np.bincount(rim, self._seen.reshape(-1).take(where), number)
+        believed = np.bincount(rim, edges.reshape(-1).take(where), number)
+        own = (seen - believed) / np.maximum(1, seen + believed)
+        order = np.argsort(-area[1:], kind="stable")[:MOST] + 1
+        found: list[Region] = []
+        height = self.kept.shape[0]
+        for i, (x, y, w, h, _) in zip(order.tolist(), stats[order].tolist(), strict=True):
+            top, bottom = y + (y > 0), y + h - (y + h < height)  # undo the closing
+            size = int(area[i])
+            share = min(1.0, float(edge[i]) / max(1.0, min(size, w + bottom - top)))
+            found.append(
+                Region(i, x, top, w, max(1, bottom - top), size, float(moving[i]), share, float(own[i]), int(lit[i]))
+            )
+        return found

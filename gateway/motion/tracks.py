@@ -210,7 +210,7 @@ class Tracks:
                 self.things[i].region = free.pop(j)
 
     def _share(self, regions: Sequence[Region], free: dict[int, Region], dt: float) -> None:
-        """Carry on tracks that melted into another's region, and give fragments to the track they broke from."""
+        """Carry on tracks that melted into another's region; give fragments to the track they broke from."""
         for thing in self.things:
             if thing.region is None and thing.confirmed:
                 self._hide(thing, regions, dt)
@@ -340,7 +340,7 @@ class Tracks:
         return self._loose[0]
 
     def likely(self) -> list[Thing]:
-        """Return the tracks of this frame that are not yet believed but will be, as long as hardly anything else moves."""
+        """Return the tracks of this frame that will soon be believed, while hardly anything else moves."""
         if self._loose[0] > _CALM:
             return []
         return [

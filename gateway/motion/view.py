@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from gateway.motion.background import Background
     from gateway.motion.result import View
 
-_EVERY = 0.19  # seconds between two looks
+_EVERY = 0.39  # seconds between two looks
 _TILE = 8  # cells: each tile gives at most four edges
 _STEEP = 350  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
-_PROVEN = 5  # looks that must find the chosen edges
+_PROVEN = 3  # looks that must find the chosen edges
 _FROZEN = 1.5  # seconds of equal bytes before it is suspected
 _ABRUPT = 1.0  # seconds in which a knock is over
 _ROWS = 16  # pixels between two rows whose sharpness is measured
@@ -87,7 +87,7 @@ class Watch:
         model: the background, from whose level edges are chosen while it is `sound`.
         changed: much of the picture differs from it.
         """
-        if t < self._looked + _EVERY and not changed:
+        if t < self._looked + _EVERY and (not changed or self._doubt != "ok"):
             return
         self._looked = t
         self._measure(luma, t)
