@@ -99,6 +99,10 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", parents=[configured], help="what the running daemon says of itself, as JSON")
     status.set_defaults(work=_status)
+    box = commands.add_parser("outbox", parents=[configured], help="what waits for the centre")
+    box.add_argument("what", choices=["status", "list", "export"])
+    box.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where export writes")
+    box.set_defaults(work=_outbox)
     return parser
 
 
@@ -179,6 +183,19 @@ def _config(options: argparse.Namespace) -> int:
         cameras = ", ".join(f"{camera.name} ({camera.source})" for camera in loaded.settings.cameras)
         sys.stdout.write(f"the configuration can be used: revision {loaded.revision}, cameras {cameras}\n")
     return 0
+
+
+def _outbox(options: argparse.Namespace) -> int:
+    from gateway import waiting
+    from gateway.configuration import load
+
+    settings = load(options.config, options.set).settings
+    if options.what == "export":
+        if options.folder is None:
+            sys.stderr.write("gateway: name the folder: gateway outbox export DIR\n")
+            return 2
+        return waiting.export(settings, options.folder)
+    return waiting.status(settings) if options.what == "status" else waiting.show(settings)
 
 
 def _status(options: argparse.Namespace) -> int:

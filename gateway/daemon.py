@@ -115,7 +115,9 @@ class Daemon:
         self._reports = Reports(
             loaded, self._address, self._boot, self._link, self._spool, self._eyes, last_exit=self._memory.last_exit
         )
-        self._answers = Answers(self._reports, self._link, self._eyes, lambda: (self._faults.codes, self.dropped))
+        self._answers = Answers(
+            self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.dropped)
+        )
         self._gate = Gate(self._memory.commands)
         self._orders = Orders(self._gate, self._reports, self._eyes, self._accept, self._stop, config=asked)
         self._control: ControlServer | None = None

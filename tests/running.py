@@ -35,7 +35,7 @@ def make_clip(file: Path, quiet: int = 10) -> str:
     noise = rng.integers(-2, 3, (frames, height, width), np.int16)
     clip = np.clip(ground.astype(np.int16) + noise, 0, 255).astype(np.uint8)
     for number in range(quiet, quiet + 35):
-        left = 20 + (number - quiet) * 8
+        left = (number - quiet) * 9
         clip[number, 70:120, left : left + 18] = 30 + noise[number, 70:120, left : left + 18]
     np.save(file, clip)
     return f"{file}?loop=1&fps=15"

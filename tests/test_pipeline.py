@@ -38,8 +38,8 @@ def walk(*, flash: tuple[int, int, int, int] | None = None) -> Iterator[Frame]:
         )
         main = np.clip(main, 0, 255).astype(np.uint8)
         if 50 <= number < 90:
-            left = 40 + (number - 50) * 13
-            main[140:240, left : left + 36] = (30, 30, 220)
+            left = (number - 52) * 14
+            main[140:240, max(left, 0) : left + 36] = (20, 20, 170)
         if flash is not None:
             x, y, w, h = flash
             main[y : y + h, x : x + w] = 255
