@@ -20,6 +20,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from gateway.answers import Answers
+from gateway.budget import Budget
 from gateway.configuration import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer
 from gateway.credentials import broker_of
@@ -106,14 +107,24 @@ class Daemon:
             self._spool,
             lambda topic, payload, retained: self._commands.put((topic, payload, retained)),
             backoff=Backoff(spread=broker.first_connect_spread_s, cap=broker.reconnect_spread_s),
+            backlog_rate=settings.delivery.backlog_per_s,
+            confirm_centre=settings.delivery.confirm == "centre",
         )
         self._memory = Memory(settings.store.dir, self._boot, lambda work: self._spool.call(lambda _outbox: work()))
         self._eyes = [
             Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name)) for camera in settings.cameras
         ]
         self._faults = Faults()
+        self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
         self._reports = Reports(
-            loaded, self._address, self._boot, self._link, self._spool, self._eyes, last_exit=self._memory.last_exit
+            loaded,
+            self._address,
+            self._boot,
+            self._link,
+            self._spool,
+            self._eyes,
+            self._budget,
+            last_exit=self._memory.last_exit,
         )
         self._answers = Answers(
             self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.dropped)
@@ -159,6 +170,10 @@ class Daemon:
         self._orders.tick(now)
         for draft in self._faults.update(self._reports.faults(), now):
             self._accept(draft)
+        for draft in self._budget.tick(now):
+            self._accept(draft)
+        for eye in self._eyes:
+            eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
         self._reports.tick(now, self._faults.codes)
         self._service.feed()
 
@@ -174,6 +189,9 @@ class Daemon:
     def _number_held(self) -> None:
         while self._held:
             draft = self._held[0]
+            if not self._budget.admit(draft, time.monotonic()):
+                self._held.popleft()
+                continue
             seq = self._spool.next_number(lane_of(draft.rank))
             if seq is None:
                 return
@@ -181,6 +199,7 @@ class Daemon:
             now = Moment(time.time(), self._reports.synced, time.monotonic(), self._boot)
             compress = self._settings.delivery.compression == "deflate"
             message = make_message(draft, self._address, self._spool.epoch, seq, now, compress=compress)
+            self._budget.spend(message, now.mono)
             self._spool.offer(message)
             self._link.offer(message)
 

@@ -65,6 +65,7 @@ class Eye:
         """Whether frames come."""
         self.ended = False
         """Whether the source is over: a recording. Not started again."""
+        self._limit = 0
         self._silence_limit = 2.0 * float(camera["stall_s"]) + 1.0
         self._started = 0.0
         self._heard = 0.0
@@ -94,6 +95,7 @@ class Eye:
         self._started = self._heard = now
         self.running = False
         self.faults.clear()
+        self._limit = int(self.camera["picture_kb"]) * 1024
         packet = json.dumps({"camera": self.camera, "moved": self.moved}).encode()
         ours.send(packet, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
         log.info("eye %s: started as process %d", self.name, self.process.pid)
@@ -107,6 +109,11 @@ class Eye:
         except OSError:
             return False
         return True
+
+    def limit_pictures(self, limit: int) -> None:
+        """Tell the eye how long its pictures may be, in bytes, when that has changed since it was started."""
+        if self.running and limit != self._limit and self.say(note="picture-limit", bytes=limit):
+            self._limit = limit
 
     def hear(self) -> Iterator[Draft]:
         """Yield the drafts that have arrived; notes change this object's state."""

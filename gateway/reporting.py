@@ -21,6 +21,7 @@ from gateway.wire.message import plain
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from gateway.budget import Budget
     from gateway.configuration import Loaded
     from gateway.eyes import Eye
     from gateway.uplink.link import Link
@@ -47,6 +48,7 @@ class Reports:
         link: Link,
         spool: Spool,
         eyes: Sequence[Eye],
+        budget: Budget,
         *,
         last_exit: str = "",
     ) -> None:
@@ -56,6 +58,7 @@ class Reports:
         self._link = link
         self._spool = spool
         self._eyes = eyes
+        self._budget = budget
         self._last_exit = last_exit
         self._started = time.monotonic()
         self._facts = health.Facts()
@@ -225,7 +228,7 @@ class Reports:
                 facts=self._facts,
                 problems=[*self._told_codes, *self._quiet],
                 outbox=self._spool.status(),
-                link=self._link.status(),
+                link=self._link.status() | {"budget": self._budget.status()},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
             )
         )

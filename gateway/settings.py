@@ -136,6 +136,9 @@ class DeliverySettings(_Strict):
     """How messages look on the wire."""
 
     compression: Literal["deflate", "none"] = "deflate"
+    confirm: Literal["broker", "centre"] = "broker"
+    backlog_per_s: Annotated[float, Field(ge=0.1, le=1000)] = 50.0
+    daily_mb: Annotated[float, Field(ge=0, le=100_000)] = 0.0
 
 
 class ReportSettings(_Strict):

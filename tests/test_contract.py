@@ -74,6 +74,16 @@ EVENTS = {
         rank=Rank.END,
     ),
     "picture": picture(),
+    "storm": made(
+        "storm",
+        {
+            "zones": [{"id": "all", "purpose": "general"}],
+            "started": 3400.0,
+            "duration": 60.0,
+            "episodes": 12,
+        },
+        rank=Rank.END,
+    ),
     "reply": made("reply", {"command": "ping", "status": "done", "code": "ok"}, camera="gateway", rank=Rank.END),
 }
 REPORTS: dict[str, Any] = {

@@ -122,6 +122,14 @@ TOPICS = (
         about="An episode's best picture, or the snapshot that a command asked for, as JPEG with a label.",
     ),
     Topic(
+        "storm-event",
+        "up/event/storm/{camera}",
+        payloads.StormEvent,
+        retain=False,
+        content="event",
+        about="Many episodes of one zone, summed up to save bytes.",
+    ),
+    Topic(
         "reply-event",
         "up/reply/{command}",
         payloads.ReplyEvent,

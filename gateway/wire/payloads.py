@@ -150,6 +150,21 @@ class HealthEvent(Event):
     data: HealthData
 
 
+class StormData(Clocked):
+    """Many episodes of one zone, summed up because the day's byte budget is used up. Alarms are never among them."""
+
+    zones: list[ZoneRef]
+    started: Annotated[float, Doc("Monotonic time of the first episode that was not sent")]
+    duration: Annotated[float, Doc("Seconds that are summed up")]
+    episodes: Annotated[int, Doc("How many episodes there were", minimum=1)]
+
+
+class StormEvent(Event):
+    """up/event/storm/{camera}"""
+
+    data: StormData
+
+
 class ReplyData(Clocked):
     """The answer to one command."""
 
