@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -124,6 +125,11 @@ def test_a_gap_of_days_is_no_trouble() -> None:
     assert found.used == 0
     found.spend(message(95_000), 1000.0 + 400 * DAY_SECONDS)
     assert found.stage == "storm"
+
+
+def budget_of(gateway: Gateway) -> dict[str, Any]:
+    """Ask a running gateway for its budget."""
+    return dict(gateway.status()["health"]["link"]["budget"])
 
 
 @pytest.mark.broker
