@@ -168,6 +168,17 @@ def test_truth_is_read_while_it_is_written(tmp_path: Path) -> None:
             assert truth.truth.times == times
 
 
+def test_a_truth_that_begins_anew_is_followed(tmp_path: Path) -> None:
+    """When the eye was started again and its scene writes the file anew, the new lines are read from their beginning."""
+    truth = TruthFile(tmp_path / "truth.jsonl", Truth(0.02))
+    line = json.dumps({"frame": 0, "mono": 1.0, "objects": [], "state": {}}) + "\n"
+    truth.path.write_text(line * 3)
+    truth.read()
+    truth.path.write_text(line.replace("1.0", "9.0"))
+    truth.read()
+    assert truth.last == 9.0
+
+
 def test_frame_rate_counts_each_report_once() -> None:
     """The same report asked for twice weighs once, and no report at all changes nothing."""
     rates = Rates()

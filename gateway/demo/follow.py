@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,8 @@ class TruthFile:
     def read(self) -> None:
         """Take the lines that are complete by now; the rest of a line that is being written comes next time."""
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) < self._offset:
+                self._offset = 0  # the eye was started again, and its scene writes the file anew
             file.seek(self._offset)
             text = file.read()
             whole = text.rfind(b"\n") + 1
