@@ -39,7 +39,7 @@ _WEATHER = 8.0  # regions a frame that belong to nothing: it rains, or leaves mo
 _GAP = 3600.0  # seconds after which the world is another
 _STAYS = 45.0  # seconds after which what stands came to stay
 _TRACE = 0.6  # seconds after which the trace of something that left is background
-_FAINT = 3.0  # seconds after which something without edges of its own is background
+_FAINT = 0.8  # seconds after which something without edges of its own is background
 _STRANGE = 3.0  # seconds after which something that never moved is background
 _ABSORB = 60.0  # seconds after which it is background
 
@@ -360,7 +360,9 @@ class Detector:
             if region is None:
                 continue
             stood = t - thing.stepped
-            left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (stood > _FAINT and thing.own < 0.1)
+            left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (
+                stood > _FAINT and thing.own < 0.22
+            )
             if self._tracks.wobbles(thing, t):
                 ended += self._tracks.forget(thing)
             elif left or stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):

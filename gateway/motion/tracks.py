@@ -28,6 +28,7 @@ _CALM = 2.0  # regions a frame that belong to nothing
 _MEMORY = 3.0  # seconds
 _SEETHES = 3.0  # seconds
 _STORM = 4.0  # regions a second
+_OWN = 0.25  # less of its edges are its own: the background's edges in another light
 _SURE = 7.0  # evidence that a track needs
 _MISSED = 3.0  # evidence that a frame without it takes away
 _PROGRESS = 1.5  # seconds between two measurements of progress
@@ -136,7 +137,8 @@ class Tracks:
                 Thing(
                     self._next, x, y, region.w, region.h, t, t, region.area,
                     edge=region.edge, own=region.own, moving=region.moving,
-                    start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t), anchor=(x, y), stepped=t, region=region,
+                    start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
+                    anchor=(x, y), stepped=t, region=region,
                 )
             )  # fmt: skip
             self._next += 1
@@ -292,7 +294,13 @@ class Tracks:
         return across + down
 
     def _earned(self, thing: Thing, t: float) -> bool:
-        if thing.hits < 3 or thing.edge < 0.3 or thing.own < 0.1 or thing.moving < 0.25 or thing.h < self._smallest:
+        if (
+            thing.hits < 3
+            or thing.edge < 0.3
+            or thing.own < (_OWN if thing.moving < 0.5 else 0.4 * _OWN)
+            or thing.moving < 0.25
+            or thing.h < self._smallest
+        ):
             return False
         small = thing.area < 12
         if self.weathered(thing) or (self._leaps(thing) and not self._came_in(thing)):
@@ -333,7 +341,8 @@ class Tracks:
     def wobbles(self, thing: Thing, t: float) -> bool:
         """Say whether a track only moves to and fro, or within itself: a tree that was believed to be a thing."""
         seething = t - thing.stepped > _SEETHES and thing.moving > 0.5
-        return seething or (thing.idle >= 2 and thing.far < 2.5 * max(thing.w, thing.h))
+        to_and_fro = thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h)
+        return seething or to_and_fro
 
     def loose(self) -> float:
         """Return how many regions a frame belong to nothing believed, of late."""
@@ -345,7 +354,7 @@ class Tracks:
             return []
         return [
             thing for thing in self.things
-            if not thing.confirmed and thing.region is not None and thing.edge > 0.4 and thing.own > 0.2
+            if not thing.confirmed and thing.region is not None and thing.edge > 0.4 and thing.own > _OWN
             and thing.moving > 0.5 and thing.area >= 4
         ]  # fmt: skip
 
