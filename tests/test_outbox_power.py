@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.uplink import store
-from gateway.uplink.outbox import Key, Outbox
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.rows import Key
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from tests.conftest import message
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from gateway.uplink import store
-from gateway.uplink.outbox import Key, Outbox
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.rows import Key
 from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import LANES, Rank, lane_of
 from gateway.wire.message import Message

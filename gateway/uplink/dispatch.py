@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gateway.errors import LinkError
 from gateway.uplink import reasons
 from gateway.uplink.lanes import Lane
-from gateway.uplink.outbox import STREAMS, Key, Stream
+from gateway.uplink.rows import STREAMS, Key, Stream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -176,7 +176,7 @@ class Dispatch:
         if now >= self._look_at:
             self._look_at = now + LOOK_SECONDS
             with self._lock:
-                self._lanes["saved"].look_again()
+                self._lanes["saved"].rewind(1)  # their places are used again
         while len(self._sent) < self._window:
             alarm = self._take("alarm", now)
             if alarm is not None:

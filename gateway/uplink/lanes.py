@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from gateway.uplink.outbox import Key, Stream
+    from gateway.uplink.rows import Key, Stream
     from gateway.wire.message import Message
 
 QUEUE_COUNT = 256
@@ -127,10 +127,6 @@ class Lane:
         """Start again from a number that the broker would not take; the store still has it and all that follow."""
         self._place = min(self._place, seq - 1)
         self._backlog.clear()
-        self._ask_again()
-
-    def look_again(self) -> None:
-        """Note that the store may have something new that nobody offered."""
         self._ask_again()
 
     def _turn_over(self, epoch: str) -> None:

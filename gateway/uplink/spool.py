@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StoreError
 from gateway.uplink import store
 from gateway.uplink.lanes import Batch
-from gateway.uplink.outbox import CHUNK_BYTES, STREAMS, Key, Outbox, Stream
+from gateway.uplink.outbox import CHUNK_BYTES, Outbox
+from gateway.uplink.rows import STREAMS, Key, Stream
 from gateway.uplink.worth import Worth, worth_of
 from gateway.wire.draft import LANES, Lane, Rank
 

@@ -78,7 +78,7 @@ def explain(error: sqlite3.Error, path: str, *, opening: bool = False) -> StoreE
     """Return the failure in words for the technician."""
     code = code_of(error)
     name = getattr(error, "sqlite_errorname", "") or type(error).__name__
-    if code in _DAMAGED or (opening and code in _STRANGE):
+    if code in _DAMAGED or "decode" in str(error) or (opening and code in _STRANGE):
         return Damaged(f"{path} is damaged: {error} ({name})", SET_ASIDE)
     if opening and code in {_READ_ONLY, _CANNOT_OPEN} and _writable(path):
         return Damaged(f"{path} is damaged: its head says that it cannot be written", SET_ASIDE)
@@ -133,6 +133,19 @@ def set_aside(path: Path, why: str) -> Path:
         journal_of(path).rename(journal_of(target))
     _sync_folder(path.parent)
     return target
+
+
+def prepare(path: str) -> bool:
+    """Make the folder fit to open a store in; return whether a journal is there.
+
+    A journal without its store belongs to one that was being set aside when the power went.
+    """
+    if path == MEMORY:
+        return False
+    journal = journal_of(Path(path))
+    if not Path(path).exists() and journal.exists():
+        journal.rename(journal_of(aside_of(Path(path), "damaged")))
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def connect(path: str, open_file: Callable[..., Any] = sqlite3.connect) -> sqlite3.Connection:

@@ -1,0 +1,275 @@
+"""The store's bookkeeping: transactions, and what memory knows of the card, which are changed together or not at all.
+
+Rows and bytes of each worth, numbers, gaps, starts whose end has not come. Which message goes where and when is the
+outbox's business (outbox.py). On the thread that owns the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import zlib
+from typing import TYPE_CHECKING, Any, Literal
+
+from gateway.uplink import rows, store
+from gateway.uplink.ranges import Range, Ranges
+from gateway.uplink.worth import Worth
+from gateway.wire.draft import LANES, Lane
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+Why = Literal["void", "evicted", "expired"]
+WHYS: tuple[Why, ...] = ("void", "evicted", "expired")
+GAP_RANGES = 256
+"""Of each lane and reason; the oldest are forgotten, and answered as expired when the centre asks."""
+HEADROOM_PAGES = 16
+"""Kept back so that a full store can still delete and count."""
+
+
+class NewerError(Exception):
+    """The store was written by a newer version of this program."""
+
+
+class Books:
+    """What is known of an open store."""
+
+    def __init__(
+        self, db: sqlite3.Connection, path: str, cap_bytes: int, min_free: int, clock: Callable[[], float]
+    ) -> None:
+        """Take an open connection (store.connect) and the bounds; see Outbox.open."""
+        self.db = db
+        self.path = path
+        self.epoch = ""
+        self.reserved: dict[Lane, int] = {}
+        self.gaps: dict[tuple[Lane, Why], Ranges] = {(lane, why): Ranges(GAP_RANGES) for lane in LANES for why in WHYS}
+        self.starts: dict[str, int] = {}
+        """Places of the starts whose end is not stored, by episode."""
+        self.tally: dict[int, list[int]] = {}
+        """Rows and bytes of each worth."""
+        self.meta: dict[str, str] = {}
+        self._cap = cap_bytes
+        self._min_free = min_free
+        self._clock = clock
+        self._opened = clock()
+        self._limit = 0
+
+    def load(self, *, journalled: bool, aside: str = "") -> None:
+        """Read, or make, what is in the file.
+
+        Args:
+            journalled: a journal was there when it was opened.
+            aside: why another store was just set aside; noted in a fresh one, so that salvage goes on after a restart.
+
+        Raises:
+            Damaged, sqlite3.Error, TypeError, ValueError, LookupError: it cannot be used.
+            NewerError: it is of a newer version.
+        """
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version > store.VERSION:
+            raise NewerError
+        self.resize()
+        self.db.execute(f"PRAGMA max_page_count={self._limit}").fetchall()
+        if version == 0 and not self.db.execute("SELECT 1 FROM sqlite_master").fetchall():
+            self._create(aside)
+        else:
+            if version == 0:
+                raise store.Damaged(f"{self.path} is another program's", store.SET_ASIDE)
+            store.check(self.db, self.path)
+        self.meta = dict(self.db.execute("SELECT name, value FROM meta").fetchall())
+        if self.meta["end"] == "none" and not journalled and self.path != store.MEMORY:
+            raise store.Damaged(f"{self.path} has lost its journal", store.SET_ASIDE)
+        self.epoch = self.meta["epoch"]
+        int(self.meta["age"])
+        self._load_numbers()
+        query = "SELECT worth, count(*), sum(size) FROM message GROUP BY worth"
+        self.tally = {worth: [count, size] for worth, count, size in self.db.execute(query).fetchall()}
+        query = "SELECT episode, key FROM message WHERE worth = ?"
+        self.starts = dict(self.db.execute(query, (Worth.START,)).fetchall())
+        self._take_possession()
+
+    def _create(self, aside: str) -> None:
+        epoch = os.urandom(4).hex()
+        self.db.execute("BEGIN IMMEDIATE")
+        for statement in store.SCHEMA.split(";\n"):
+            if statement.strip():
+                self.db.execute(statement)
+        for name, value in {"epoch": epoch, "age": "0", "end": "exact", "aside": aside}.items():
+            self.db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
+        for place in range(len(LANES)):
+            self.db.execute("INSERT INTO lane VALUES (?, 0, ?)", (place, _guard(epoch, place, 0)))
+        self.db.execute(f"PRAGMA user_version={store.VERSION}")
+        self.db.execute("COMMIT")
+
+    def _load_numbers(self) -> None:
+        for place, reserved, guard in self.db.execute("SELECT lane, reserved, guard FROM lane").fetchall():
+            if guard != _guard(self.epoch, place, reserved):
+                raise store.Damaged(f"{self.path}: the count of a lane is damaged", store.SET_ASIDE)
+            self.reserved[LANES[place]] = reserved
+        if set(self.reserved) != set(LANES):
+            raise store.Damaged(f"{self.path} misses a lane", store.SET_ASIDE)
+        for place, why, first, last in self.db.execute("SELECT * FROM gap ORDER BY first").fetchall():
+            self.gaps[LANES[place], why].add(first, last)
+
+    def _take_possession(self) -> None:
+        """Note that the store is open, and which numbers nobody knows about."""
+        with self.writing(forced=True):
+            exact = self.meta["end"] == "exact"
+            self.set_meta("end", "none")
+            for lane in LANES:
+                used = self.highest(lane)
+                if not exact and self.reserved[lane] > used:
+                    # Who had these numbers is not known: they are never given again.
+                    self.note_gap(lane, "void", used + 1, self.reserved[lane])
+        self.checkpoint()
+
+    def resize(self) -> None:
+        """Reckon again how many pages the store may have, what was set aside counted in."""
+        self._limit = store.page_limit(self.path, self._cap)
+
+    @property
+    def cramped(self) -> bool:
+        """Whether what was set aside leaves this store less than half of the cap."""
+        return self._limit * store.PAGE < self._cap // 2
+
+    # Reading and writing
+
+    def read(self, query: str, values: Sequence[object] = ()) -> list[tuple[Any, ...]]:
+        """Return the rows of a query.
+
+        Raises:
+            StoreError: it cannot be read.
+        """
+        with self.explained():
+            return self.db.execute(query, values).fetchall()
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Turn SQLite's errors into StoreError."""
+        try:
+            yield
+        except sqlite3.Error as error:
+            raise store.explain(error, self.path) from error
+
+    @contextlib.contextmanager
+    def writing(self, *, forced: bool = False) -> Iterator[None]:
+        """One transaction; what memory knows follows what the card knows, also when it fails.
+
+        Args:
+            forced: it makes room, so it may use the pages that are kept back.
+
+        Raises:
+            StoreError: it did not succeed, and nothing has changed.
+        """
+        before = self._snapshot()
+        try:
+            with self.explained():
+                self.db.execute(f"PRAGMA max_page_count={self._pages(forced=forced)}").fetchall()
+                self.db.execute("BEGIN IMMEDIATE")
+                yield
+                self.db.execute("COMMIT")
+        except BaseException:
+            self.tally, self.starts, self.reserved, self.gaps, self.meta = before
+            with contextlib.suppress(sqlite3.Error):
+                if self.db.in_transaction:
+                    self.db.execute("ROLLBACK")
+            raise
+
+    def checkpoint(self) -> None:
+        """Write the journal back into the store."""
+        self.read("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def _pages(self, *, forced: bool) -> int:
+        free = store.free_bytes(self.path)
+        if free is not None and free < self._min_free:
+            # SQLite lifts a limit below the present size to that size: the store keeps what it has and does not grow.
+            return 1
+        return self._limit if forced else self._limit - HEADROOM_PAGES
+
+    def _snapshot(self) -> tuple[Any, ...]:
+        gaps = {name: ranges.copy() for name, ranges in self.gaps.items()}
+        tally = {worth: list(counts) for worth, counts in self.tally.items()}
+        return tally, dict(self.starts), dict(self.reserved), gaps, dict(self.meta)
+
+    # Entries; all but `age` and `highest` inside a transaction
+
+    def age(self) -> int:
+        """Return for how many seconds this store has been open in its life."""
+        return int(self.meta["age"]) + int(self._clock() - self._opened)
+
+    def keep_age(self) -> None:
+        """Write the age down."""
+        now = self.age()
+        self._opened = self._clock()
+        self.set_meta("age", str(now))
+
+    def highest(self, lane: Lane) -> int:
+        """Return the highest number of a lane that is known to have been used."""
+        low, high = rows.bounds(lane)
+        found = self.read("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high))[0][0]
+        gaps = [range_[1] for why in WHYS for range_ in self.gaps[lane, why].as_list()[-1:]]
+        return max(0 if found is None else found - low, *gaps, 0)
+
+    def set_meta(self, name: str, value: str) -> None:
+        """Note a fact about the store."""
+        self.meta[name] = value
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def set_reserved(self, lane: Lane, number: int) -> None:
+        """Note up to which number a lane's numbers are given away."""
+        place = LANES.index(lane)
+        guard = _guard(self.epoch, place, number)
+        self.db.execute("UPDATE lane SET reserved = ?, guard = ? WHERE lane = ?", (number, guard, place))
+        self.reserved[lane] = number
+
+    def count(self, worth: int, number: int, size: int) -> None:
+        """Note that rows came or went."""
+        tally = self.tally.setdefault(worth, [0, 0])
+        tally[0] += number
+        tally[1] += size
+
+    def change(self, place: int, worth: Worth, note: str | None = None, *, only: Worth | None = None) -> None:
+        """Give a row another worth, if it is there (and of worth `only`)."""
+        found = self.db.execute("SELECT worth, size FROM message WHERE key = ?", (place,)).fetchone()
+        if found is None or found[0] == worth or only not in {None, found[0]}:
+            return
+        if note is None:
+            self.db.execute("UPDATE message SET worth = ? WHERE key = ?", (worth, place))
+        else:
+            self.db.execute("UPDATE message SET worth = ?, note = ? WHERE key = ?", (worth, note, place))
+        self.count(found[0], -1, -found[1])
+        self.count(worth, 1, found[1])
+
+    def remove(self, place: int) -> None:
+        """Delete a row, if it is there."""
+        for worth, size in self.db.execute(
+            "DELETE FROM message WHERE key = ? RETURNING worth, size", (place,)
+        ).fetchall():
+            self.count(worth, -1, -size)
+
+    def note_gap(self, lane: Lane, why: Why, first: int, last: int) -> None:
+        """Note that numbers will not come."""
+        self._store_gap(lane, why, *self.gaps[lane, why].add(first, last))
+
+    def note_gap_at(self, place: int, why: Why) -> None:
+        """Note that the message at a place will not come; nothing for a saved one, whose epoch is over."""
+        if here := rows.lane_at(place):
+            self.note_gap(here[0], why, here[1], here[1])
+
+    def cut_gaps(self, lane: Lane, upto: int) -> None:
+        """Forget gaps up to a number."""
+        for why in WHYS:
+            self._store_gap(lane, why, *self.gaps[lane, why].cut(upto))
+
+    def _store_gap(self, lane: Lane, why: Why, gone: list[Range], came: list[Range]) -> None:
+        place = LANES.index(lane)
+        for first, _ in gone:
+            self.db.execute("DELETE FROM gap WHERE lane = ? AND why = ? AND first = ?", (place, why, first))
+        for first, last in came:
+            self.db.execute("INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?)", (place, why, first, last))
+
+
+def _guard(epoch: str, place: int, number: int) -> int:
+    """Return what shows that a count was changed by the card."""
+    return zlib.crc32(f"{epoch}/{place}/{number}".encode())

@@ -1,0 +1,71 @@
+"""What can still be read of a store that was set aside: messages that were never delivered. Reads only; any thread."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from typing import TYPE_CHECKING
+
+from gateway.errors import StoreError
+from gateway.uplink import rows, store
+from gateway.uplink.worth import WAITING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.wire.message import Message
+
+SLICE = 32
+"""Rows at a time: what reads them has other things to do."""
+
+
+def salvage(path: Path) -> Iterator[list[Message]]:
+    """Return undelivered messages of a damaged store in slices; each was checked against its checksum.
+
+    Each lane is read from its beginning to the first damage, and from its end back to the last, so that one bad page
+    costs what lies on it and not what lies behind it.
+    """
+    try:
+        db = store.connect(str(path))
+    except StoreError:
+        return
+    with contextlib.closing(db):
+        try:
+            epoch = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
+        except (sqlite3.Error, TypeError):
+            return  # whose numbers they were, nobody can say
+        for stream in rows.STREAMS:
+            low, high = rows.bounds(stream)
+            reached = low
+            for found, place in _scan(db, low, high, "ASC"):
+                reached = place
+                yield _checked(found, epoch)
+            for found, _ in _scan(db, reached, high, "DESC"):
+                yield _checked(found, epoch)
+
+
+def _scan(db: sqlite3.Connection, low: int, high: int, way: str) -> Iterator[tuple[list[tuple[object, ...]], int]]:
+    """Return rows above `low` and up to `high` in slices, with the last place of each, as far as the first damage."""
+    query = f"SELECT {rows.COLUMNS} FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key {way} LIMIT ?"  # noqa: S608
+    size = SLICE
+    while True:
+        try:
+            found = db.execute(query, (low, high, WAITING, size)).fetchall()
+        except sqlite3.Error:
+            if size == 1:
+                return
+            size = 1  # what lies before the damage is read one by one
+            continue
+        if not found:
+            return
+        place = found[-1][0]
+        yield found, place
+        if way == "ASC":
+            low = place
+        else:
+            high = place - 1
+
+
+def _checked(found: list[tuple[object, ...]], epoch: str) -> list[Message]:
+    return [message for row in found if (message := rows.message_in(row, epoch)) is not None]
