@@ -296,7 +296,7 @@ class Painter:
         veg = (self.cr < -0.03) & (self.ground == 0) & (self.distance < 200)
         near = 1 / (1 + (self.distance / 14.0) ** 2)
         rows, cols = self.grid.ys[:, None], self.grid.xs[None, :]
-        spot = np.exp(-(((cols - 320) / 330) ** 2) - ((rows - rows.max() * 0.6) / 240) ** 2)
+        spot = np.exp(-(((cols - 320) / 330) ** 2) - ((rows - rows.max() * np.float32(0.6)) / 240) ** 2)
         infrared = self.y * np.where(veg, np.float32(4.0), np.float32(1.0)) * near * spot
         wall = np.where(self.walls, np.minimum(self.distance * PER_METRE, NO_WALL - 1), NO_WALL).astype(np.uint16)
         return Maps(

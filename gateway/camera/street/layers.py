@@ -117,7 +117,7 @@ class Sweeps(Layer):
         u = (t - n * self.every - rng.uniform(0.5, self.every - 3.2)) / lasts
         if not 0 < u < 1:
             return
-        high = raster.grid.ys[-1]
+        high = float(raster.grid.ys[-1])
         cx = np.float32(320 + way * (u - 0.5) * 1000)
         cy = np.float32(high * (rng.uniform(0.45, 0.7) + 0.12 * math.sin(3 * u)))
         wide, tall = np.float32(rng.uniform(45, 110)), np.float32(rng.uniform(30, 70))
@@ -141,6 +141,6 @@ class Flicker(Layer):
     def behind(self, raster: Raster, light: Light, t: float) -> None:
         """Let the lamps' light of each row follow the mains at the moment when the row is read."""
         ys = raster.grid.ys
-        moment = t + ys / ys[-1] * 0.012
+        moment = t + ys / float(ys[-1]) * 0.012
         wave = (self.depth * np.sin(2 * math.pi * 2 * (self.mains + 0.13) * moment)).astype(np.float32)
         raster.signal += (wave * np.float32(light.lamp * UNIT))[:, None] * raster.maps.lamp

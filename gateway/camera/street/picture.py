@@ -59,13 +59,19 @@ class Picture:
         signal = self.raster.signal
         if state.defocused:
             blur(signal, state.defocused, self.per_unit)
+            if self.raster.tint is not None:
+                for plane in self.raster.tint:
+                    blur(plane, state.defocused, self.per_unit / 2)
         if state.covered:
             # Something dark slides down before the lens, far out of focus; a little light leaks through, no picture.
-            ys = (self.raster.grid.ys / self.raster.grid.ys[-1])[:, None]
+            ys = (self.raster.grid.ys / float(self.raster.grid.ys[-1]))[:, None]
             through = np.clip((ys - 1.5 * state.covered + 0.25) * 4, 0.0, 1.0)
-            leak = float(signal.mean()) * LEAK * (0.5 + ys)
+            light = self.raster.light
+            leak = LEAK * 0.2 * (light.lux if light else 0.0) * (0.5 + ys)
             signal *= through
             signal += (1 - through) * leak
+            if self.raster.tint is not None:
+                self.raster.tint *= through[::2]
         px, py = shift[0] * self.per_unit, shift[1] * self.per_unit
         ix, iy = math.floor(px), math.floor(py)
         seen = self.window(signal, ix, iy)
