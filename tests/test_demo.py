@@ -169,7 +169,7 @@ def test_truth_is_read_while_it_is_written(tmp_path: Path) -> None:
 
 
 def test_a_truth_that_begins_anew_is_followed(tmp_path: Path) -> None:
-    """When the eye was started again and its scene writes the file anew, the new lines are read from their beginning."""
+    """When the eye was started again and its scene writes the file anew, its lines are read from their beginning."""
     truth = TruthFile(tmp_path / "truth.jsonl", Truth(0.02))
     line = json.dumps({"frame": 0, "mono": 1.0, "objects": [], "state": {}}) + "\n"
     truth.path.write_text(line * 3)
