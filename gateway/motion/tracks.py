@@ -319,7 +319,7 @@ class Tracks:
     @staticmethod
     def _leaps(thing: Thing) -> bool:
         """Say whether it is so fast that it hardly touches where it was a tenth of a second ago."""
-        return abs(thing.vx) * 0.1 > 0.6 * thing.w or abs(thing.vy) * 0.1 > 0.6 * thing.h
+        return abs(thing.vx) * 0.1 > 0.9 * thing.w or abs(thing.vy) * 0.1 > 0.9 * thing.h
 
     def _came_in(self, thing: Thing) -> bool:
         """Say whether it was seen first within a leap of the picture's border: insects appear from nowhere."""
