@@ -16,7 +16,7 @@ from gateway.device.identity import (
     name_from_serial,
 )
 from gateway.errors import SettingsError
-from gateway.wire.payloads import ID
+from gateway.wire.fields import ID
 from tests.device_trees import MACHINES, board, no_pi, plant
 
 if TYPE_CHECKING:

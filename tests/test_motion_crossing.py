@@ -16,7 +16,7 @@ HEIGHT, WIDTH = 180, 320
 def crossing(
     *, step: int, contrast: int, size: tuple[int, int], fps: float, rounds: int = 1, start: int | None = None
 ) -> tuple[int, int]:
-    """Let a thing cross `rounds` times, from `start` or from outside; return frames with it, and frames that found it."""
+    """Let a thing cross, from `start` or from outside; return how many frames show it, and how many found it."""
     rng = np.random.default_rng(4)
     ground = rng.integers(90, 130, (HEIGHT // 6, WIDTH // 8)).repeat(6, axis=0).repeat(8, axis=1)
     detector = Detector(WIDTH, HEIGHT, smallest=6)
