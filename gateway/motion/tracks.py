@@ -29,6 +29,7 @@ _MEMORY = 3.0  # seconds
 _SEETHES = 3.0  # seconds
 _STORM = 4.0  # regions a second
 _OWN = 0.25  # less of its edges are its own: the background's edges in another light
+_STEADY = 0.25
 _SURE = 7.0  # evidence that a track needs
 _MISSED = 3.0  # evidence that a frame without it takes away
 _PROGRESS = 1.5  # seconds between two measurements of progress
@@ -67,6 +68,8 @@ class Thing:
     """Place, path and time at which its progress was measured last."""
     idle: int = 0
     """Measurements in a row in which it moved to and fro and got nowhere."""
+    swerve: float = 0.5
+    """How far it is from where it was expected, as a share of its step: things keep their way, insects do not."""
     evidence: float = 0.0
     """How unlikely it is that chance put its regions where they were expected, as a negative natural logarithm."""
     path: float = 0.0
@@ -253,6 +256,10 @@ class Tracks:
             x, y = (left + right) / 2, (top + bottom) / 2
             px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
             thing.evidence += self._surprise(thing, region, x - px, y - py)
+            step = abs(thing.vx * dt) + abs(thing.vy * dt)
+            if thing.hits > 2:
+                off = abs(x - px) + abs(y - py)
+                thing.swerve += 0.35 * (min(1.0, off / max(step, 0.5)) - thing.swerve)
             if dt > 0:
                 gain = 1.0 if thing.hits == 2 else 0.35
                 thing.vx += gain * (x - px) / dt
@@ -303,7 +310,7 @@ class Tracks:
         ):
             return False
         small = thing.area < 12
-        if self.weathered(thing) or (self._leaps(thing) and not self._came_in(thing)):
+        if self.weathered(thing) or (self._leaps(thing) and not self._came_in(thing) and thing.swerve > _STEADY):
             return False
         if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
             return False
@@ -319,7 +326,7 @@ class Tracks:
     @staticmethod
     def _leaps(thing: Thing) -> bool:
         """Say whether it is so fast that it hardly touches where it was a tenth of a second ago."""
-        return abs(thing.vx) * 0.1 > 0.9 * thing.w or abs(thing.vy) * 0.1 > 0.9 * thing.h
+        return abs(thing.vx) * 0.1 > 0.6 * thing.w or abs(thing.vy) * 0.1 > 0.6 * thing.h
 
     def _came_in(self, thing: Thing) -> bool:
         """Say whether it was seen first within a leap of the picture's border: insects appear from nowhere."""
