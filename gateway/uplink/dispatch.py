@@ -33,7 +33,7 @@ PATIENCE = 8
 """A message that the broker puts off so often is refused for good, unless it is an alarm."""
 PROBE_SECONDS = 10.0
 """While nobody hears our alarms, the oldest is tried again so often, and with every new one."""
-LOOK_SECONDS = 60.0
+LOOK_SECONDS = 5.0
 """So often the store is asked for messages that salvage has found meanwhile."""
 
 

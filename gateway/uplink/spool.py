@@ -19,11 +19,12 @@ from gateway.uplink import store
 from gateway.uplink.lanes import Batch
 from gateway.uplink.outbox import CHUNK_BYTES, Outbox
 from gateway.uplink.rows import STREAMS, Key, Stream
+from gateway.uplink.salvage import salvage as salvage_of
 from gateway.uplink.worth import Worth, worth_of
 from gateway.wire.draft import LANES, Lane, Rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from gateway.uplink.receipts import Ack
     from gateway.wire.message import Message
@@ -47,6 +48,8 @@ GIVE_UP_SECONDS = 15.0
 RETRY_SECONDS = 60.0
 """So often a store that was given up is tried again."""
 MEMORY_BYTES = 16 << 20
+SALVAGE_PAUSE = 0.05
+"""Between two slices of a store that was set aside."""
 
 
 class Spool:
@@ -80,7 +83,7 @@ class Spool:
         self._snapshot: dict[str, Any] = dict.fromkeys(
             ("rows", "bytes", "dead", "delivered", "evicted", "corrupted"), 0
         )
-        self._snapshot |= {"gaps": {}, "boots": [], "volatile": False}
+        self._snapshot |= {"gaps": {}, "boots": [], "volatile": False, "saved": 0}
         self._error: StoreError | None = None
         self._stopping = False
         self._ready = threading.Event()
@@ -92,6 +95,9 @@ class Spool:
         self._retry_at = 0.0
         self._reopen_at = 0.0
         self._upkeep_at = 0.0
+        self._salvage: Iterator[list[Message]] | None = None
+        self._salvage_at = 0.0
+        self._saved = 0
 
     # The main thread's side
 
@@ -168,8 +174,9 @@ class Spool:
         """Return what the heartbeat and a maintainer ask; a copy, from any thread.
 
         epoch; path; volatile (it is only in memory); rows, bytes, oldest_s, dead, delivered, evicted, corrupted of the
-        store as it was after the last write; waiting_in_ram; dropped (by kind and rank); stalled_s (for how long the
-        card has not answered); problem and hint, or None; gaps; boots.
+        store as it was after the last write; saved (messages read from a store that was set aside); waiting_in_ram;
+        dropped (by kind and rank); stalled_s (for how long the card has not answered); problem and hint, or None;
+        gaps; boots.
         """
         with self._wake:
             found = dict(self._snapshot)
@@ -262,6 +269,8 @@ class Spool:
         due = [self._upkeep_at]
         if self._outbox.path != self._path:
             due.append(self._reopen_at)
+        if self._salvage is not None:
+            due.append(self._salvage_at)
         if self._ram:
             if self._ram_bytes >= CHUNK_BYTES or any(message.rank == Rank.ALARM for message, _ in self._ram.values()):
                 return 0.0
@@ -306,6 +315,8 @@ class Spool:
         if now >= self._upkeep_at:
             outbox.expire()
             self._upkeep_at = now + UPKEEP_SECONDS
+        if self._salvage is not None and now >= self._salvage_at and not stopping:
+            self._salvage_slice(outbox, self._salvage)
         self._publish_snapshot(outbox)
         self._ready.set()
 
@@ -405,6 +416,7 @@ class Spool:
         return outbox
 
     def _adopt(self, outbox: Outbox) -> None:
+        self._salvage = None if outbox.set_aside is None else salvage_of(outbox.set_aside)
         used = {lane: outbox.reserved(lane) for lane in LANES}
         with self._wake:
             self._outbox = outbox
@@ -413,6 +425,18 @@ class Spool:
             for message, _ in self._ram.values():
                 if message.epoch == outbox.epoch:
                     self._seen[message.lane] = max(self._seen[message.lane], message.seq)
+
+    def _salvage_slice(self, outbox: Outbox, salvage: Iterator[list[Message]]) -> None:
+        """Save a few messages of the store that was set aside; new ones are never kept waiting by that for long."""
+        found = next(salvage, None)
+        if found is None:
+            outbox.salvaged()
+            self._salvage = None
+            return
+        for chunk in _chunks(found):
+            outbox.put(chunk)
+        self._saved += len(found)
+        self._salvage_at = time.monotonic() + SALVAGE_PAUSE
 
     def _give_up(self) -> Outbox:
         """Go on in memory, under an epoch of its own."""
@@ -479,6 +503,7 @@ class Spool:
             "gaps": outbox.gaps(),
             "boots": outbox.boots(),
             "volatile": outbox.path == store.MEMORY,
+            "saved": self._saved,
         }
         self._failing_since = None
         with self._wake:
