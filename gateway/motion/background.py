@@ -210,11 +210,15 @@ class Background:
         """Raise the threshold where the background itself has an edge: a pole sways, a lens breathes."""
         level, base, edges = self.level[rows], self._base[rows], self.edges[rows]
         down = self._sign[rows]
-        np.subtract(level[:, 2:], level[:, :-2], out=edges[:, 1:-1])
-        np.absolute(edges, out=edges)
-        np.subtract(level[2:], level[:-2], out=down[1:-1])
-        np.absolute(down, out=down)
-        np.maximum(edges[1:-1], down[1:-1], out=edges[1:-1])
+        row = level.shape[1]
+        flat, steps, other = level.reshape(-1), edges.reshape(-1), down.reshape(-1)
+        np.subtract(flat[2:], flat[:-2], out=steps[1:-1])
+        edges[:, 0] = edges[:, -1] = 0  # one row's end is not the next one's beginning
+        np.absolute(steps, out=steps)
+        down[0] = down[-1] = 0
+        np.subtract(flat[2 * row :], flat[: -2 * row], out=other[row:-row])
+        np.absolute(other, out=other)
+        np.maximum(steps, other, out=steps)
         np.right_shift(edges, _SWAY, out=down)
         np.maximum(down, base, out=base)
 

@@ -52,11 +52,13 @@ class Cells:
         self._across, self._down = self.width * self.size, self.height * self.size
         self._table = np.array([logarithm(i / _STEPS) for i in range(256 * _STEPS)], np.int16)
         self._index = np.zeros((self.height, self.width), np.intp)
-        self._copy: NDArray[np.uint8] | None = None
+        # Row k of every cell lies in plane k, so that all that follows runs over memory without gaps: NumPy would
+        # copy rows with gaps into buffers of its own.
+        self._planes = np.zeros((self.size, self.height, across), np.uint8)
         if self.size > 1:
             words = across // 8
-            self._low = np.zeros((self._down, words), np.uint64)
-            self._high = np.zeros((self._down, words), np.uint64)
+            self._low = np.zeros((self.size, self.height, words), np.uint64)
+            self._high = np.zeros((self.size, self.height, words), np.uint64)
             self._rows = np.zeros((self.height, words), np.uint64)
             self._halves = np.zeros((self.height, words * 2), np.uint32)
 
@@ -79,16 +81,21 @@ class Cells:
     def _sums(self, luma: NDArray[np.uint8]) -> NDArray[np.generic]:
         """Add up each cell's pixels, eight at a time in one 64-bit word."""
         if self.size == 1:
-            return luma
-        words = self._words(luma)
+            plane: NDArray[np.uint8] = self._planes[0]
+            np.copyto(plane, luma)
+            return plane
         low, high, rows, size = self._low, self._high, self._rows, self.size
+        cropped = luma[: self._down, : self._across]
+        for row in range(size):
+            np.copyto(self._planes[row], cropped[row::size])
+        words = self._planes.view(np.uint64)
         np.bitwise_and(words, _EVEN, out=low)
         np.right_shift(words, 8, out=high)
         np.bitwise_and(high, _EVEN, out=high)
         np.add(low, high, out=low)  # 16 bits for each pair of neighbours
-        np.add(low[0::size], low[1::size], out=rows)
+        np.add(low[0], low[1], out=rows)
         for row in range(2, size):
-            np.add(rows, low[row::size], out=rows)
+            np.add(rows, low[row], out=rows)
         if size == 2:
             return rows.view(np.uint16)
         pairs = rows.view(np.uint32)
@@ -103,15 +110,3 @@ class Cells:
         np.bitwise_and(quads, 0xFFFFFFFF, out=quads)
         np.add(quads, rows, out=rows)
         return rows
-
-    def _words(self, luma: NDArray[np.uint8]) -> NDArray[np.uint64]:
-        """See the plane as 64-bit words; copy it first when its rows do not lie on words."""
-        luma = luma[: self._down, : self._across]
-        if luma.strides[1] == 1:
-            words = luma.view(np.uint64)
-            if words.flags.aligned:
-                return words
-        if self._copy is None:
-            self._copy = np.zeros((self._down, self._across), np.uint8)
-        np.copyto(self._copy, luma)
-        return self._copy.view(np.uint64)

@@ -150,12 +150,13 @@ class Regions:
 
     def _steps(self, values: NDArray[np.int16], out: NDArray[np.int16]) -> None:
         """Write the larger of the steps over two cells, across and down."""
-        other = self._other
-        np.subtract(values[:, 2:], values[:, :-2], out=out[:, 1:-1])
-        np.subtract(values[2:], values[:-2], out=other[1:-1])
-        np.absolute(out, out=out)
+        flat, steps, other, row = values.reshape(-1), out.reshape(-1), self._other.reshape(-1), values.shape[1]
+        np.subtract(flat[2:], flat[:-2], out=steps[1:-1])
+        out[:, 0] = out[:, -1] = 0  # one row's end is not the next one's beginning
+        np.absolute(steps, out=steps)
+        np.subtract(flat[2 * row :], flat[: -2 * row], out=other[row:-row])
         np.absolute(other, out=other)
-        np.maximum(out, other, out=out)
+        np.maximum(steps, other, out=steps)
 
     def _describe(
         self,
