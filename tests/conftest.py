@@ -12,13 +12,14 @@ import threading
 import time
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.broker import Broker
 from gateway.uplink.link import Link
+from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
 from gateway.uplink.subscriber import Subscriber
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
@@ -158,6 +159,22 @@ class Sniffer:
 
     def _came(self, part: str) -> set[bytes]:
         return {payload for topic, payload, _, _ in self.seen if part in topic}
+
+
+@pytest.fixture
+def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Closes every outbox that the test opened on its own thread, also those that it left as a crash would."""
+    opened: list[Outbox] = []
+    make = Outbox.__init__
+
+    def remember(outbox: Outbox, *arguments: Any) -> None:
+        make(outbox, *arguments)
+        opened.append(outbox)
+
+    monkeypatch.setattr(Outbox, "__init__", remember)
+    yield
+    for outbox in opened:
+        outbox.abandon()
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from gateway.wire.message import Message
 from tests.conftest import message
 
-MIB = 1 << 20
+pytestmark = pytest.mark.usefixtures("tidy")
 
 
 def number(outbox: Outbox, lane: Lane = "event") -> int:

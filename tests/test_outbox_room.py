@@ -19,6 +19,7 @@ from gateway.wire.message import Message
 from tests.conftest import message
 
 CAP = 8 << 20
+pytestmark = pytest.mark.usefixtures("tidy")
 
 
 def fill(outbox: Outbox, rank: Rank, count: int, size: int, **more: object) -> list[Message]:

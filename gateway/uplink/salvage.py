@@ -11,7 +11,7 @@ from gateway.uplink import rows, store
 from gateway.uplink.worth import WAITING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator, Iterator
     from pathlib import Path
 
     from gateway.wire.message import Message
@@ -20,7 +20,7 @@ SLICE = 32
 """Rows at a time: what reads them has other things to do."""
 
 
-def salvage(path: Path) -> Iterator[list[Message]]:
+def salvage(path: Path) -> Generator[list[Message], None, None]:
     """Return undelivered messages of a damaged store in slices; each was checked against its checksum.
 
     Each lane is read from its beginning to the first damage, and from its end back to the last, so that one bad page

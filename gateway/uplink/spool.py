@@ -24,7 +24,7 @@ from gateway.uplink.worth import Worth, worth_of
 from gateway.wire.draft import LANES, Lane, Rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable
 
     from gateway.uplink.receipts import Ack
     from gateway.wire.message import Message
@@ -95,7 +95,7 @@ class Spool:
         self._retry_at = 0.0
         self._reopen_at = 0.0
         self._upkeep_at = 0.0
-        self._salvage: Iterator[list[Message]] | None = None
+        self._salvage: Generator[list[Message], None, None] | None = None
         self._salvage_at = 0.0
         self._saved = 0
 
@@ -238,6 +238,12 @@ class Spool:
     # The spool's own thread
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._end_salvage()
+
+    def _work(self) -> None:
         while True:
             with self._wake:
                 while (pause := self._pause()) > 0:
@@ -251,6 +257,8 @@ class Spool:
             except StoreError as error:
                 self._failed(error)
                 if stopping:
+                    if self._outbox is not None:
+                        self._outbox.abandon()
                     return
             finally:
                 with self._wake:
@@ -416,6 +424,7 @@ class Spool:
         return outbox
 
     def _adopt(self, outbox: Outbox) -> None:
+        self._end_salvage()
         self._salvage = None if outbox.set_aside is None else salvage_of(outbox.set_aside)
         used = {lane: outbox.reserved(lane) for lane in LANES}
         with self._wake:
@@ -426,7 +435,7 @@ class Spool:
                 if message.epoch == outbox.epoch:
                     self._seen[message.lane] = max(self._seen[message.lane], message.seq)
 
-    def _salvage_slice(self, outbox: Outbox, salvage: Iterator[list[Message]]) -> None:
+    def _salvage_slice(self, outbox: Outbox, salvage: Generator[list[Message], None, None]) -> None:
         """Save a few messages of the store that was set aside; new ones are never kept waiting by that for long."""
         found = next(salvage, None)
         if found is None:
@@ -437,6 +446,12 @@ class Spool:
             outbox.put(chunk)
         self._saved += len(found)
         self._salvage_at = time.monotonic() + SALVAGE_PAUSE
+
+    def _end_salvage(self) -> None:
+        """Close what salvage reads, on the thread that opened it."""
+        if self._salvage is not None:
+            self._salvage.close()
+        self._salvage = None
 
     def _give_up(self) -> Outbox:
         """Go on in memory, under an epoch of its own."""
