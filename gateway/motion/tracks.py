@@ -180,15 +180,19 @@ class Tracks:
 
     def _join_near(self, free: dict[int, Region], dt: float) -> None:
         pairs: list[tuple[float, int, int]] = []
+        places = [(j, r.x + r.w / 2, r.y + r.h / 2, r.w, r.h) for j, r in free.items()]
         for i, thing in enumerate(self.things):
             px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
             slack = 2.0 + 0.25 * min(thing.w, thing.h)
-            for j, region in free.items():
-                dx = abs(region.x + region.w / 2 - px)
-                dy = abs(region.y + region.h / 2 - py)
-                if dx > (region.w + thing.w) / 2 + slack or dy > (region.h + thing.h) / 2 + slack:
+            reach_x, reach_y = thing.w / 2 + slack, thing.h / 2 + slack
+            for j, x, y, w, h in places:
+                dx = abs(x - px)
+                if dx > w / 2 + reach_x:
                     continue
-                size = abs(region.w - thing.w) + abs(region.h - thing.h)
+                dy = abs(y - py)
+                if dy > h / 2 + reach_y:
+                    continue
+                size = abs(w - thing.w) + abs(h - thing.h)
                 pairs.append((dx + dy + 0.5 * size - min(thing.hits, 8) * 0.25, i, j))
         pairs.sort()
         for _, i, j in pairs:
