@@ -185,7 +185,8 @@ class Detector:
             ended = [*ended, *self._tracks.clear()]
             self._release()
         tracks = tuple(self._report(thing, t) for thing in self._tracks.things if thing.confirmed)
-        boxes = tuple(self._box(thing) for thing in self._shown)
+        shown = {thing.id for thing in self._shown}
+        boxes = tuple(track.box for track in tracks if track.id in shown)
         self._learn(t, settling=suppressed == "settling")
         score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
         return Motion(
@@ -263,7 +264,7 @@ class Detector:
         self._regions.keep(model.fired, model.restless)
         if not np.count_nonzero(self._regions.kept):
             return 0
-        np.greater(model.fired, model.recall(self._clean), out=model.fired)
+        model.recall(self._clean)
         return int(np.count_nonzero(model.fired))
 
     def _follow_light(self, dt: float, *, told: bool) -> int:
