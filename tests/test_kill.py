@@ -1,0 +1,321 @@
+"""Killed at any moment: daemon, eye or broker. What was committed or acknowledged arrives, once after de-duplication.
+
+The centre here does what a centre has to do: it keeps one of each event id, and tells missing numbers from lost ones by
+`up/gap`. Everything that was heard stays in `raw.jsonl` in the test's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import threading
+from collections import Counter, defaultdict
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.uplink.backoff import Backoff
+from gateway.uplink.link import Link
+from gateway.uplink.spool import Spool
+from gateway.wire.draft import LANES
+from gateway.wire.message import inflate, read_label
+from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.running import ROOT, Gateway, make_clip, states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = [pytest.mark.broker, pytest.mark.system]
+
+OUTBOX = ("/up/event/", "/up/media/", "/up/reply/")
+Number = tuple[str, str, int]
+"""epoch, lane, seq."""
+
+
+@dataclass
+class Heard:
+    """What the centre has, by number."""
+
+    ids: dict[Number, set[str]] = field(default_factory=lambda: defaultdict(set))
+    raw: int = 0
+
+    @property
+    def repetitions(self) -> int:
+        """How often a message came that was there already."""
+        return self.raw - sum(len(ids) for ids in self.ids.values())
+
+    @property
+    def reused(self) -> list[Number]:
+        """Numbers that stand for more than one message."""
+        return [number for number, ids in self.ids.items() if len(ids) > 1]
+
+
+def heard_by(*centres: Sniffer) -> Heard:
+    """Read everything that came from the outbox, and what it calls itself."""
+    found = Heard()
+    for topic, payload in (each for centre in centres for each in _outbox_messages(centre)):
+        if "/up/media/" in topic:
+            said = read_label(payload)
+            number = (said["epoch"], said["lane"], int(said["seq"]))
+        else:
+            said = inflate(payload)
+            number = (said["epoch"], said["lane"], int(said["sequence"]))
+        found.raw += 1
+        found.ids[number].add(said["id"])
+    return found
+
+
+def _outbox_messages(centre: Sniffer) -> list[tuple[str, bytes]]:
+    return [(topic, payload) for topic, payload, _, _ in list(centre.seen) if any(part in topic for part in OUTBOX)]
+
+
+def keep(centre: Sniffer, folder: Path) -> None:
+    """Keep the raw stream beside the broker's log, for whoever looks into a failure."""
+    lines = [json.dumps([topic, payload.hex(), mono]) for topic, payload, _, mono in list(centre.seen)]
+    (folder / "raw.jsonl").write_text("\n".join(lines))
+
+
+def committed(state: Path, scratch: Path) -> dict[Number, str]:
+    """Return what a store holds whose daemon was just killed, from a copy of its files: number and id."""
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    for file in state.glob("outbox.db*"):
+        shutil.copy(file, scratch)
+    found: dict[Number, str] = {}
+    with closing(sqlite3.connect(scratch / "outbox.db")) as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchall():
+            return {}  # killed before it was made
+        (epoch,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
+        for key, id_, origin in db.execute("SELECT key, id, origin FROM message"):
+            if origin is None:
+                found[epoch, LANES[key >> 48], key & (1 << 48) - 1] = id_
+    return found
+
+
+def unexplained(heard: Heard, gap: dict[str, Any]) -> list[Number]:
+    """Return the numbers below the highest of each lane that neither came nor stand in `up/gap`."""
+    (epoch,) = {number[0] for number in heard.ids}
+    missing: list[Number] = []
+    for lane in LANES:
+        came = {seq for _, name, seq in heard.ids if name == lane}
+        ranges = [span for spans in gap.get("lanes", {}).get(lane, {}).values() for span in spans]
+        excused = {seq for first, last in ranges for seq in range(first, last + 1)}
+        missing += [(epoch, lane, seq) for seq in range(1, max(came, default=0)) if seq not in came | excused]
+    return missing
+
+
+def acknowledged(mosquitto: Mosquitto) -> Counter[str]:
+    """Return how often the broker acknowledged a message of the outbox, by topic; from its own log."""
+    begun: dict[str, str] = {}
+    found: Counter[str] = Counter()
+    for line in (mosquitto.folder / "mosquitto.log").read_text().splitlines():
+        if took := re.search(r"Received PUBLISH from gw-0412 \(d\d, q1, r0, m(\d+), '([^']+)'", line):
+            begun[took[1]] = took[2]
+        elif (said := re.search(r"Sending PUBACK to gw-0412 \(m(\d+), rc0\)", line)) and said[1] in begun:
+            found[begun.pop(said[1])] += 1
+    return Counter({topic: count for topic, count in found.items() if any(part in topic for part in OUTBOX)})
+
+
+def hand_over(mosquitto: Mosquitto, *centres: Sniffer) -> None:
+    """Wait until the centre has everything that the broker acknowledged."""
+
+    def all_there() -> bool:
+        came = Counter(topic for centre in centres for topic, _ in _outbox_messages(centre))
+        return acknowledged(mosquitto) <= came
+
+    wait_for(all_there, "everything that was acknowledged")
+
+
+def last_gap(centre: Sniffer) -> dict[str, Any]:
+    """Return the latest up/gap."""
+    return (states(centre, "gap") or [{}])[-1]
+
+
+@pytest.fixture
+def centre(mosquitto: Mosquitto, tmp_path: Path) -> Iterator[Sniffer]:
+    """A centre with a session: the broker keeps for it what comes while one of the two is away."""
+    found = Sniffer(mosquitto.broker, session=3600, client_id="centre").start()
+    yield found
+    found.stop()
+    keep(found, tmp_path)
+
+
+@pytest.fixture
+def corner(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Gateway]:
+    """A busy gateway, not started: four cameras, an episode a second each, about 12 messages; cam0's are alarms."""
+    clips = [make_clip(tmp_path / f"clip{number}.npy").replace("fps=15", "fps=60") for number in range(4)]
+    gateway = Gateway(tmp_path, mosquitto, clips)
+    text = gateway.config.read_text().replace("fps = 15", "fps = 60\nupdate_s = 1")
+    first = 'name = "cam0"'
+    gateway.config.write_text(text.replace(first, f'{first}\nzones = [{{id = "gate", alarm = true}}]'))
+    yield gateway
+    if gateway.process is not None:
+        gateway.stop(signal.SIGKILL)
+
+
+def test_kill_of_the_daemon_loses_nothing_that_was_committed(
+    corner: Gateway, centre: Sniffer, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """SIGKILL at random moments, also without a broker: what the store held and what was acknowledged all arrives."""
+    rng = random.Random(8)
+    promised: dict[Number, str] = {}
+    for broker in (True, False, True, False, True):
+        if not broker:  # with nobody to take it, more has to be kept
+            mosquitto.signal(signal.SIGSTOP)
+        corner.start()
+        threading.Event().wait(rng.uniform(2.8, 4.5))  # the random moment: nothing is waited for
+        corner.stop(signal.SIGKILL)
+        mosquitto.signal(signal.SIGCONT)
+        found = committed(corner.state, tmp_path / "copy")
+        assert all(promised.get(number, id_) == id_ for number, id_ in found.items()), "a number was used again"
+        promised |= found
+    corner.start()
+    wait_for(lambda: promised.keys() <= heard_by(centre).ids.keys(), "everything that was committed")
+    count = len(heard_by(centre).ids)
+    wait_for(lambda: len(heard_by(centre).ids) > count, "new messages")
+    assert corner.stop() == 0
+    hand_over(mosquitto, centre)
+    corner.start()  # what was not sent before the goodbye comes now
+    wait_for(lambda: not unexplained(heard_by(centre), last_gap(centre)), f"every gap to be said: {last_gap(centre)}")
+    assert corner.stop() == 0
+    heard = heard_by(centre)
+    print(f"{len(promised)} committed, {len(heard.ids)} messages, {heard.repetitions} repetitions")
+    assert promised
+    assert heard.reused == []
+    assert all(heard.ids[number] == {id_} for number, id_ in promised.items())
+
+
+def test_kill_of_an_eye_loses_nothing_that_it_said(corner: Gateway, centre: Sniffer, mosquitto: Mosquitto) -> None:
+    """SIGKILL of eyes at random moments: what the daemon had heard arrives, without repetition; every start ends."""
+    rng = random.Random(6)
+    corner.start()
+    wait_for(lambda: heard_by(centre).raw > 5, "messages")
+    for name in ("cam0", "cam1", "cam0"):
+        eye = corner.wait_camera("ok", name)["pid"]
+        threading.Event().wait(rng.uniform(0.0, 1.5))  # the random moment
+        os.kill(eye, signal.SIGKILL)
+        wait_for(lambda name=name, eye=eye: corner.camera(name)["pid"] not in {None, eye}, "another eye")  # type: ignore[misc]
+    corner.wait_camera("ok", "cam0")
+    assert corner.stop() == 0
+    hand_over(mosquitto, centre)
+    corner.start()  # what was not sent before the goodbye comes now
+    corner.wait_camera("ok", "cam3")
+    wait_for(lambda: not unexplained(heard_by(centre), last_gap(centre)), "every number")
+    assert corner.stop() == 0
+    hand_over(mosquitto, centre)
+    heard = heard_by(centre)
+    print(f"{dict(Counter(lane for _, lane, _ in heard.ids))}, {heard.repetitions} repetitions")
+    assert heard.reused == []
+    assert heard.repetitions == 0
+    assert [episode for episode, phases in phases_of(centre).items() if "end" not in phases] == []
+
+
+def phases_of(centre: Sniffer) -> dict[str, set[str]]:
+    """Return the phases of each episode that came."""
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for payload in centre.payloads("/up/event/motion/"):
+        event = inflate(payload)
+        found[event["correlationid"]].add(event["data"]["phase"])
+    return found
+
+
+def test_nothing_is_lost_while_the_broker_is_killed_or_frozen(
+    corner: Gateway, centre: Sniffer, mosquitto: Mosquitto
+) -> None:
+    """Each under load: every number arrives or is explained, repetitions are counted, none stands for two."""
+    rng = random.Random(3)
+    corner.start()
+    for how in ("kill", "freeze"):
+        count = heard_by(centre).raw
+        wait_for(lambda count=count: heard_by(centre).raw > count + 8, "messages")  # type: ignore[misc]
+        threading.Event().wait(rng.uniform(0.0, 0.5))  # the random moment
+        mosquitto.signal(signal.SIGSTOP if how == "freeze" else signal.SIGKILL)
+        threading.Event().wait(rng.uniform(1.0, 2.0))
+        if how == "freeze":
+            mosquitto.signal(signal.SIGCONT)
+        else:
+            mosquitto.start()
+    count = heard_by(centre).raw
+    wait_for(lambda: heard_by(centre).raw > count + 8, "messages")
+    assert corner.stop() == 0
+    hand_over(mosquitto, centre)
+    corner.start()
+    wait_for(lambda: not unexplained(heard_by(centre), last_gap(centre)), "every number")
+    assert corner.stop() == 0
+    heard = heard_by(centre)
+    print(f"{len(heard.ids)} messages, {heard.repetitions} repetitions")
+    assert heard.reused == []
+
+
+def test_a_broker_that_forgot_everything_is_made_up_for(
+    corner: Gateway, centre: Sniffer, mosquitto: Mosquitto, tmp_path: Path
+) -> None:
+    """What only the broker had is gone with its state: the centre names the numbers, and gets them or the reason."""
+
+    def acked() -> int:
+        return int(corner.status()["health"]["link"]["acked"])
+
+    corner.start()
+    wait_for(lambda: heard_by(centre).raw >= 5, "messages")
+    centre.stop()  # away, with a session at the broker
+    handed_over = acked()
+    wait_for(lambda: acked() > handed_over + 10, "messages that the broker keeps for it")
+    mosquitto.signal(signal.SIGKILL)
+    for file in mosquitto.folder.glob("mosquitto.db*"):
+        file.unlink()
+    mosquitto.start()
+    again = Sniffer(mosquitto.broker, session=3600, client_id="centre").start()
+    try:
+        wait_for(lambda: heard_by(again).raw >= 5, "messages after that")
+        lost = unexplained(heard_by(centre, again), last_gap(again))
+        assert lost, "the control: the broker took something into its grave"
+        spool = Spool(":memory:")
+        speaker = Link(mosquitto.broker, ROOT, "speaker", spool, lambda *_: None, backoff=Backoff(spread=0))
+        speaker.start()
+        speaker.say("down/ack", _ack(lost))
+        wait_for(lambda: not _still(lost, centre, again), f"{len(lost)} lost ones, or why not; such as {lost[:3]}")
+        speaker.stop(5)
+        assert corner.stop() == 0
+        heard = heard_by(centre, again)
+        came = [number for number in lost if number in heard.ids]
+        print(f"{len(lost)} lost with the broker: {len(came)} came again, {len(lost) - len(came)} were explained")
+        assert heard.reused == []
+        assert not [number for number in lost if number[1] != "media" and number not in heard.ids]
+    finally:
+        again.stop()
+        keep(again, tmp_path)
+
+
+def _still(lost: list[Number], *centres: Sniffer) -> list[Number]:
+    missing = set(unexplained(heard_by(*centres), last_gap(centres[-1])))
+    return [number for number in lost if number in missing]
+
+
+def _ack(lost: list[Number]) -> bytes:
+    lanes: dict[str, Any] = {}
+    for _, lane, seq in lost:
+        said = lanes.setdefault(lane, {"upto": 0, "missing": []})
+        said["upto"] = max(said["upto"], seq)
+        said["missing"].append([seq, seq])
+    return json.dumps({"v": 1, "epoch": lost[0][0], "lanes": lanes}).encode()
+
+
+def test_the_centre_here_sees_losses_and_numbers_used_twice() -> None:
+    """The control: a number that never came is told unless a gap explains it, and one that stands for two is told."""
+    heard = Heard()
+    for seq, id_ in ((1, "a"), (2, "b"), (5, "c"), (5, "d")):
+        heard.ids["0000aaaa", "alarm", seq].add(id_)
+    heard.raw = 6
+    assert unexplained(heard, {}) == [("0000aaaa", "alarm", 3), ("0000aaaa", "alarm", 4)]
+    assert unexplained(heard, {"lanes": {"alarm": {"void": [[3, 3]]}}}) == [("0000aaaa", "alarm", 4)]
+    assert unexplained(heard, {"lanes": {"event": {"void": [[3, 4]]}}}) != []
+    assert heard.reused == [("0000aaaa", "alarm", 5)]
+    assert heard.repetitions == 2
