@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,8 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()  # `gateway ... | head`: nobody reads, and that is no failure of ours
+    except BrokenPipeError:  # `gateway ... | head`: nobody reads, and that is no failure of ours
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left in the buffer must go somewhere
         return 0
 
 
@@ -88,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--pictures", type=Path, metavar="DIR", help="keep the episodes' pictures")
     replay.add_argument("--size", type=_size, metavar="WxH", help="analysis size (the clip's own, at most 640 wide)")
     replay.add_argument("--config", type=Path, metavar="FILE", help="zones and masks of its first camera")
-    replay.add_argument("--fps", type=float, default=None, metavar="N", help="for a source without a rate (10)")
+    replay.add_argument("--fps", type=_rate, default=None, metavar="N", help="for a source without a rate (10)")
     replay.set_defaults(work=_replay)
 
     config = commands.add_parser("config", help="show, check, or describe the configuration")
@@ -113,14 +114,27 @@ def _size(text: str) -> tuple[int, int]:
     return int(width), int(height)
 
 
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0.1 <= rate <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no rate: write a number from 0.1 to 1000")
+    return rate
+
+
 def _run(options: argparse.Namespace) -> int:
     from gateway import logs
 
-    listener = logs.start(verbose=options.verbose)
+    writer = logs.start(verbose=options.verbose)
+    code = 1
     try:
-        return _daemon(options)
+        code = _daemon(options)
     finally:
-        listener.stop()
+        if not writer.finish():
+            os._exit(code)  # the interpreter's own end would wait for whoever does not read our lines
+    return code
 
 
 def _daemon(options: argparse.Namespace) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import queue
 import selectors
 import signal
@@ -22,11 +21,11 @@ from typing import TYPE_CHECKING
 from gateway.answers import Answers
 from gateway.budget import Budget
 from gateway.configuration import keep_as_last_good
-from gateway.control import SOCKET_NAME, ControlServer
+from gateway.control import SOCKET_NAME, ControlServer, ask
 from gateway.credentials import broker_of
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
-from gateway.errors import StoreError
+from gateway.errors import GatewayError, StoreError
 from gateway.eyes import Eye
 from gateway.faults import Faults
 from gateway.orders import Orders
@@ -51,6 +50,8 @@ ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
 HELD_DRAFTS = 512
 """Most drafts that wait for a number while the card stalls; the least dear drops first."""
+ALONE_SECONDS = 1.0
+"""A gateway that runs answers so soon."""
 LINK_STOP_SECONDS = 1.2
 SPOOL_STOP_SECONDS = 1.2
 
@@ -134,7 +135,12 @@ class Daemon:
         self._control: ControlServer | None = None
 
     def run(self) -> int:
-        """Work until a signal or a failure ends it; return the exit code."""
+        """Work until a signal or a failure ends it; return the exit code.
+
+        Raises:
+            GatewayError: another gateway runs with the same runtime folder.
+        """
+        self._stay_alone()
         threading.excepthook = self._thread_died
         self._listen_to_signals()
         self._selector.register(self._woken, selectors.EVENT_READ, self._drain_wake_up)
@@ -174,7 +180,7 @@ class Daemon:
             self._accept(draft)
         for eye in self._eyes:
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
-        self._reports.tick(now, self._faults.codes)
+        self._reports.tick(now, self._faults.codes, sum(self.dropped.values()))
         self._service.feed()
 
     def _accept(self, draft: Draft) -> None:
@@ -187,15 +193,21 @@ class Daemon:
             self.dropped[worst.rank.name.lower()] += 1
 
     def _number_held(self) -> None:
-        while self._held:
-            draft = self._held[0]
-            if not self._budget.admit(draft, time.monotonic()):
-                self._held.popleft()
+        """Number what can be numbered, in order within each lane: an alarm does not wait for another lane's numbers."""
+        waiting, self._held = self._held, deque()
+        without: set[str] = set()
+        for draft in waiting:
+            lane = lane_of(draft.rank)
+            if lane in without:
+                self._held.append(draft)
                 continue
-            seq = self._spool.next_number(lane_of(draft.rank))
+            if not self._budget.admit(draft, time.monotonic()):
+                continue
+            seq = self._spool.next_number(lane)
             if seq is None:
-                return
-            self._held.popleft()
+                without.add(lane)
+                self._held.append(draft)
+                continue
             now = Moment(time.time(), self._reports.synced, time.monotonic(), self._boot)
             compress = self._settings.delivery.compression == "deflate"
             message = make_message(draft, self._address, self._spool.epoch, seq, now, compress=compress)
@@ -206,16 +218,19 @@ class Daemon:
     def _take_commands(self) -> None:
         while not self._commands.empty():
             topic, payload, retained = self._commands.get()
-            if topic == "down/ack":
-                try:
-                    receipts.apply(receipts.read_ack(payload), self._spool, self._link)
-                except ValueError as error:
-                    log.warning("%s", error)
-            elif topic.startswith("down/cmd/"):
-                self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
-            else:
-                log.warning("%s: the centre says what this gateway does not know", topic)
+            try:
+                self._take(topic, payload, retained=retained)
+            except (ValueError, RecursionError) as error:  # a retained one would come again after every start
+                log.warning("%s: %s", topic, error)
         self._memory.note_commands(self._gate.seen)
+
+    def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        if topic == "down/ack":
+            receipts.apply(receipts.read_ack(payload), self._spool, self._link)
+        elif topic.startswith("down/cmd/"):
+            self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
+        else:
+            log.warning("%s: the centre says what this gateway does not know", topic)
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""
@@ -248,13 +263,25 @@ class Daemon:
 
         return listen
 
+    def _stay_alone(self) -> None:
+        """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing."""
+        path = self._settings.runtime_dir / SOCKET_NAME
+        try:
+            ask(path, {"ask": "status"}, ALONE_SECONDS)
+        except GatewayError:
+            return
+        raise GatewayError(
+            f"another gateway is running (it answers on {path})",
+            "stop it first: systemctl stop camera-gateway; or ask it: gateway status",
+        )
+
     def _open_control(self) -> None:
         folder = self._settings.runtime_dir
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
             self._control = ControlServer(folder / SOCKET_NAME, self._selector, self._answers.answer)
         except OSError as error:
-            log.warning("%s: no control socket: %s; `gateway selftest` cannot ask this daemon", folder, error.strerror)
+            log.warning("%s: no control socket: %s; `gateway selftest` cannot ask this daemon", folder, error)
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -303,6 +330,3 @@ class Daemon:
             self._control.close()
         self._orders.close()
         self._service.close()
-        logging.shutdown()
-        if self._fatal:
-            os._exit(1)  # a thread that hangs must not hold up the restart

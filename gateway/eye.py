@@ -117,6 +117,8 @@ class Eye:
         self._frames = 0
         self._lost = 0
         self._last_beat = (0.0, 0)
+        self._died: BaseException | None = None
+        """What ended the thread `still`."""
 
     def run(self) -> int:
         """Work until stopped, or until the camera fails; return the process's exit code."""
@@ -129,6 +131,11 @@ class Eye:
         except GatewayError as error:
             code = "camera-stalled" if isinstance(error, CameraStalled) else "camera-failed"
             self.outlet.note(note="failed", code=code, message=str(error), hint=error.hint)
+            return 1
+        except Exception as error:  # the daemon must hear of it, and the way out is main's: a destructor may hang
+            log.critical("the eye failed", exc_info=error)
+            message = f"the camera's process failed: {type(error).__name__}: {error}"
+            self.outlet.note(note="failed", code="eye-failed", message=message, hint="it is started again by itself")
             return 1
 
     def _watch(self) -> int:
@@ -153,13 +160,17 @@ class Eye:
                 simulated=camera.simulated,
                 moved=self._config.get("moved", False),
             )
-            still = threading.Thread(target=pipeline.stills.run, name="still", daemon=True)
+            still = threading.Thread(target=self._make_stills, args=(pipeline,), name="still", daemon=True)
             still.start()
             self.outlet.note(note="open", size=list(camera.size), simulated=camera.simulated)
-            if pipeline.fault is not None:
-                self.outlet.note(note="fault", code="mask", message=str(pipeline.fault), hint=pipeline.fault.hint)
+            told = ""
             last = -1
             while not self._stopping and not self.outlet.broken:
+                if self._died is not None:
+                    raise self._died
+                if (fault := pipeline.fault) is not None and str(fault) != told:
+                    told = str(fault)
+                    self.outlet.note(note="fault", code="mask", message=told, hint=fault.hint)
                 frame = camera.read(settings["stall_s"])
                 self._lost += max(0, frame.number - last - 1)
                 last = frame.number
@@ -179,6 +190,13 @@ class Eye:
                 still.join(2.0)
             camera.close()
         return 0
+
+    def _make_stills(self, pipeline: Any) -> None:
+        """The body of the thread `still`; when it dies, so does the process: updates and ends go through it."""
+        try:
+            pipeline.stills.run()
+        except BaseException as error:  # noqa: BLE001 (the thread `watch` raises it)
+            self._died = error
 
     def _beat(self, pipeline: Any, motion: Any) -> None:
         now = time.monotonic()
@@ -247,7 +265,7 @@ def main(fd: int) -> int:
     deadline = time.monotonic() + 1.0
     while not eye.outlet.flush() and not eye.outlet.broken and time.monotonic() < deadline:
         time.sleep(0.01)  # the daemon reads within milliseconds; when it does not, it is gone or will kill us
-    listener.stop()
+    listener.finish()
     os._exit(code)  # a camera library whose destructors hang must not keep the device
 
 

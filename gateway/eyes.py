@@ -71,33 +71,54 @@ class Eye:
         self._heard = 0.0
         self._again = 0.0
         self._failures = 0
+        self._lost = 0
         self._stopping = False
         self._open: dict[str, Draft] = {}
 
     @property
     def motion(self) -> bool:
         """Whether an episode is open."""
-        return bool(self._open)
+        return any(draft.kind == "motion" for draft in self._open.values())
+
+    @property
+    def lost(self) -> int:
+        """Drafts and pictures that this camera's processes had to drop since the daemon started."""
+        return self._lost + self._lost_now
+
+    @property
+    def _lost_now(self) -> int:
+        drafts: dict[str, int] = self.beat.get("dropped", {})
+        return sum(drafts.values()) + int(self.beat.get("pictures_dropped", 0))
 
     def start(self) -> None:
         """Start the process and hand it its configuration."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.settimeout(0.0)
-        # One BLAS thread: the pools of NumPy's library would cost memory and are never used.
-        environ = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-        command = [sys.executable, "-m", "gateway", "eye", "--fd", str(theirs.fileno()), "--name", self.name]
-        with theirs:
-            self.process = subprocess.Popen(
-                command, pass_fds=(theirs.fileno(),), stdin=subprocess.DEVNULL, env=environ, close_fds=True
-            )
-        self.socket = ours
         now = time.monotonic()
         self._started = self._heard = now
         self.running = False
         self.faults.clear()
         self._limit = int(self.camera["picture_kb"]) * 1024
-        packet = json.dumps({"camera": self.camera, "moved": self.moved}).encode()
-        ours.send(packet, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+        ours = None
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            with theirs:
+                ours.settimeout(0.0)
+                # Before there is a process: one that dies at once must not take us along.
+                ours.send(json.dumps({"camera": self.camera, "moved": self.moved}).encode(), socket.MSG_DONTWAIT)
+                self.process = subprocess.Popen(
+                    [sys.executable, "-m", "gateway", "eye", "--fd", str(theirs.fileno()), "--name", self.name],
+                    pass_fds=(theirs.fileno(),),
+                    stdin=subprocess.DEVNULL,
+                    # One BLAS thread: the pools of NumPy's library would cost memory and are never used.
+                    env=os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+                )
+        except OSError as error:  # no memory, process or descriptor to be had now
+            if ours is not None:
+                ours.close()
+            reason = f"the camera's process cannot be started: {error.strerror}"
+            self._fail("eye-start", reason, "restart the device if it does not pass")
+            self._release(now)
+            return
+        self.socket = ours
         log.info("eye %s: started as process %d", self.name, self.process.pid)
 
     def say(self, **note: Any) -> bool:
@@ -130,13 +151,20 @@ class Eye:
                 self.socket.close()
                 self.socket = None
                 return
+            try:
+                news = unpack(packet)
+                if not isinstance(news, Draft):
+                    self._note(news)
+            except (ValueError, KeyError, TypeError, RecursionError) as error:
+                reason = f"the camera's process speaks nonsense: {type(error).__name__}: {error}"
+                self._fail("eye-garbled", reason, "it is started again by itself; otherwise reinstall the software")
+                self.socket.close()
+                self.socket = None
+                return
             self._heard = time.monotonic()
-            news = unpack(packet)
             if isinstance(news, Draft):
                 self._remember(news)
                 yield news
-            else:
-                self._note(news)
 
     def tick(self, now: float) -> list[Draft]:
         """Look after the process; return drafts that have to be made in its place. `now` on the monotonic clock."""
@@ -158,6 +186,8 @@ class Eye:
                 self._fail("eye-silent", silence, "it is started again by itself")
             return self._abandon(now)
         if self.socket is None and now - self._heard > 1.0:  # it closed the socket and does not end
+            if self._alive:
+                self._fail("eye-died", "the camera's process fell silent and does not end", "it is started again")
             return self._abandon(now)
         return []
 
@@ -186,6 +216,8 @@ class Eye:
         return {
             "state": self.state,
             "code": self.code,
+            "reason": self.reason,
+            "hint": self.hint,
             "pid": self.process.pid if self.process else None,
             "remnants": [process.pid for process in self.remnants],
             "restarts": self.restarts,
@@ -194,8 +226,10 @@ class Eye:
         }
 
     def _remember(self, draft: Draft) -> None:
-        if draft.kind != "motion":
+        if draft.kind not in {"motion", "view"}:
             return
+        if draft.kind == "view" and draft.phase == "start" and draft.body.get("state") == "moved":
+            self.moved = True  # now: an eye that dies before its next beat must not come back with pictures
         if draft.phase == "end":
             self._open.pop(draft.episode, None)
         else:
@@ -248,6 +282,7 @@ class Eye:
         self.process = None
         self._failures = 0 if self.running and now - self._started > HEALTHY_SECONDS else self._failures + 1
         self.running = False
+        self._lost += self._lost_now
         self.beat = {}
         self.state = "off"
         delay = BACKOFF_SECONDS[min(self._failures, len(BACKOFF_SECONDS)) - 1] if self._failures else BACKOFF_SECONDS[0]
@@ -261,7 +296,10 @@ class Eye:
 
     def _interrupted(self, draft: Draft, now: float) -> Draft:
         """The end of an episode whose eye died before it could say so."""
-        body = draft.body | {"phase": "end", "outcome": "interrupted", "picture": None}
+        if draft.kind == "view":
+            body = draft.body | {"phase": "end", "state": "off"}
+        else:
+            body = {"picture": None} | draft.body | {"phase": "end", "outcome": "interrupted"}
         return replace(
             draft,
             id=random_uuid7(time.time()),

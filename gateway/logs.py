@@ -6,6 +6,7 @@ here: what is logged. `start` runs once, on the main thread of the daemon and of
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import sys
@@ -56,12 +57,25 @@ def latest(length: int) -> list[str]:
     return list(found)
 
 
-def start(*, verbose: bool = False) -> QueueListener:
-    """Send all log lines to stderr through the queue; return the listener, whose `stop` writes what is left."""
+class Writer(QueueListener):
+    """Writes the lines that stand in the queue, on the thread `log`."""
+
+    def finish(self, timeout: float = 0.5) -> bool:
+        """Write what is left; whether that was done in time: stderr may hang, and no process may hang with it."""
+        thread = self._thread  # its own `stop` waits for ever, and fails when the queue is full
+        with contextlib.suppress(queue.Full):
+            self.enqueue_sentinel()
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+
+def start(*, verbose: bool = False) -> Writer:
+    """Send all log lines to stderr through the queue; return what writes them, whose `finish` writes what is left."""
     target = logging.StreamHandler(sys.stderr)
     target.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUED_LINES)
-    listener = QueueListener(lines, target)
+    listener = Writer(lines, target)
     level = logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", handlers=[DroppingHandler(lines), _ring], force=True)
     listener.start()

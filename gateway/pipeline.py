@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.camera.mask import Mask
-from gateway.errors import MaskError
+from gateway.errors import CameraUnavailable, MaskError
 from gateway.events.episode import Episodes
 from gateway.events.still import Stills
 from gateway.events.zones import WHOLE_PICTURE, Zone
@@ -50,6 +50,9 @@ class Pipeline:
             new_id: returns a UUIDv7 for a frame's time.
             simulated: whether what is seen did not happen; every event says so.
             moved: the view moved in an earlier run and nobody has confirmed it since.
+
+        Raises:
+            CameraUnavailable: pictures of this size cannot be analysed.
         """
         self._camera = str(camera["name"])
         self._post = post
@@ -67,9 +70,15 @@ class Pipeline:
         self.facts: dict[str, Any] = {"simulated": True} if simulated else {}
         if self._mask is not None:
             self.facts["mask"] = self._mask.hash
-        self.detector = Detector(
-            *size, smallest=float(camera["smallest_px"]), sensitivity=camera["sensitivity"], ignore=ignore
-        )
+        try:
+            self.detector = Detector(
+                *size, smallest=float(camera["smallest_px"]), sensitivity=camera["sensitivity"], ignore=ignore
+            )
+        except ValueError as error:  # of a size that only the source knows
+            raise CameraUnavailable(
+                f"the camera's picture cannot be analysed: {error}",
+                "Choose another size (analysis), or a source that gives larger pictures.",
+            ) from None
         self.episodes = Episodes(
             self._camera, make_zones(camera), new_id, update_seconds=float(camera["update_s"]), facts=self.facts
         )
@@ -110,9 +119,13 @@ class Pipeline:
         return motion
 
     def interrupt(self, t: float) -> None:
-        """End all open episodes: no further frame will come. Times in seconds as in the frames."""
+        """End all open episodes, the view's too: no further frame will come. Times in seconds as in the frames."""
         for draft in self.episodes.interrupt(t):
             self._say(draft)
+        if self._view_episode is not None:
+            self.view = "off"
+            self._post(self._view_draft("end", *self._view_episode, t))
+            self._view_episode = None
 
     def confirm_view(self) -> None:
         """A person says that masks and zones fit what the camera sees now: pictures may leave again."""

@@ -118,8 +118,14 @@ class Reports:
             ),
         )
 
-    def tick(self, now: float, codes: list[str]) -> None:
-        """Say what is due; `codes` are the faults that are open. `now` on the monotonic clock."""
+    def tick(self, now: float, codes: list[str], dropped: int) -> None:
+        """Say what is due.
+
+        Args:
+            now: monotonic clock in seconds.
+            codes: the faults that are open.
+            dropped: drafts that the daemon itself had to drop since its start.
+        """
         if now >= self._facts_due:
             self._read_facts(now)
         self._store_news()
@@ -127,7 +133,7 @@ class Reports:
             self._camera(eye, now)
         if now >= self._beat_due:
             self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
-            self._beat()
+            self._beat(dropped)
         if now >= self._health_due or codes != self._told_codes:
             self._health_due = now + self._loaded.settings.report.health_s
             self._told_codes = list(codes)
@@ -197,7 +203,7 @@ class Reports:
             self._gap = gap
             self._say("up/gap", gap)
 
-    def _beat(self) -> None:
+    def _beat(self, dropped: int) -> None:
         self._beats += 1
         store = self._spool.status()
         link = self._link.status()
@@ -216,7 +222,7 @@ class Reports:
             waiting=heartbeat.Waiting(
                 store.get("rows", 0), store.get("bytes", 0), store.get("oldest_s") or 0.0, store.get("dead", 0)
             ),
-            dropped=sum(sum(eye.beat.get("dropped", {}).values()) for eye in self._eyes),
+            dropped=dropped + sum(eye.lost for eye in self._eyes) + sum(store.get("dropped", {}).values()),
             connections=link.get("connects", 0),
         )
         self._link.beat("up/heartbeat", plain(dict(beat)))

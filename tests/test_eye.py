@@ -6,11 +6,16 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
-from gateway.eye import QUEUED_DRAFTS, QUEUED_PICTURES, Outlet
+from gateway.events.still import Stills
+from gateway.eye import QUEUED_DRAFTS, QUEUED_PICTURES, Eye, Outlet
+from gateway.settings import CameraSettings
 from gateway.wire.draft import PACKET_BYTES, Draft, Rank, unpack, uuid7
 
 
@@ -111,3 +116,44 @@ def test_notes_go_first(pair: tuple[socket.socket, socket.socket]) -> None:
     first, second = everything(pair[1])
     assert first == {"note": "beat"}
     assert isinstance(second, Draft)
+
+
+def run_eye(pair: tuple[socket.socket, socket.socket], **camera: Any) -> tuple[int, list[dict[str, Any]]]:
+    """Run an eye on the simulated corner until it ends; return its exit code and its notes."""
+    settings = CameraSettings(source="street?seconds=2&seed=3", fps=10, analysis=(320, 180), main=(320, 240), **camera)
+    for end in pair:
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+    code = Eye({"camera": settings.model_dump(mode="json")}, pair[0]).run()
+    return code, [each for each in everything(pair[1]) if isinstance(each, dict)]
+
+
+def test_a_thread_that_dies_takes_the_eye_down(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the thread that makes pictures dies, the eye says why and ends: episodes' ends would pile up unseen."""
+
+    def die(_stills: Stills) -> None:
+        raise MemoryError("no room for a picture")
+
+    monkeypatch.setattr(Stills, "run", die)
+    code, notes = run_eye(pair)
+    assert code == 1
+    assert (notes[-1]["note"], notes[-1]["code"]) == ("failed", "eye-failed")
+    assert "no room for a picture" in notes[-1]["message"]
+
+
+def test_a_mask_that_fails_on_the_first_picture_is_told(
+    pair: tuple[socket.socket, socket.socket], tmp_path: Path
+) -> None:
+    """A mask that fits the analysed picture and not the main one is a fault that is told, and no picture leaves."""
+    cv2.imwrite(str(tmp_path / "mask.png"), np.full((180, 320), 255, np.uint8))
+    _, notes = run_eye(pair, mask_file=tmp_path / "mask.png")
+    assert [note["code"] for note in notes if note["note"] == "fault"] == ["mask"]
+    assert {note["withheld"] for note in notes if note["note"] == "beat"} == {"mask"}
+
+
+def test_a_mask_that_fits_is_no_fault(pair: tuple[socket.socket, socket.socket]) -> None:
+    """A mask of polygons, which fits every shape, gives no fault, and the eye ends with its recording (control)."""
+    code, notes = run_eye(pair, masks=[[(0, 0), (0.1, 0), (0.1, 0.1)]])
+    assert code == 0
+    assert [note["note"] for note in notes if note["note"] in {"fault", "failed", "ended"}] == ["ended"]

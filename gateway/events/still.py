@@ -77,6 +77,8 @@ class Stills:
         self._free = [_Slot(np.empty(LARGEST[0] * LARGEST[1] * 3, np.uint8)) for _ in range(slots)]
         self._kept: dict[str, _Slot] = {}
         self._sent: dict[str, float] = {}
+        self._without: set[str] = set()
+        """Open episodes for which there was no slot."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._lock = threading.Lock()
@@ -98,7 +100,9 @@ class Stills:
             with self._lock:
                 slot = self._free.pop() if self._free else None
             if slot is None:
-                self.dropped += 1
+                if episode not in self._without:
+                    self._without.add(episode)
+                    self.dropped += 1
                 return
             self._kept[episode] = slot
         copy_crop(frame, box, slot)
@@ -119,6 +123,7 @@ class Stills:
                 slot = None
         if draft.phase == "end":
             self._sent.pop(draft.episode, None)
+            self._without.discard(draft.episode)
         self._hand_over(_Job(draft, slot))
 
     def snapshot(self, draft: Draft, frame: Frame, whole: Box) -> bool:

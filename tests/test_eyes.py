@@ -1,0 +1,130 @@
+"""The daemon's side of an eye: whatever its process does, the daemon goes on and knows what happened."""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from gateway.eyes import Eye
+from gateway.wire.draft import Draft, Phase, Rank, pack_draft, pack_note, random_uuid7
+
+CAMERA = {"name": "cam0", "stall_s": 1.0, "picture_kb": 40}
+BEAT = {"note": "beat", "view": "ok", "moved": False, "dropped": {"end": 1, "picture": 2}, "pictures_dropped": 3}
+
+
+@pytest.fixture
+def joined() -> Iterator[tuple[Eye, socket.socket]]:
+    """An eye whose process lives and says only what the test sends on the other end of its socket."""
+    eye = Eye(CAMERA)
+    eye.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    eye.process = process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with theirs:
+        theirs.send(pack_note(BEAT))
+        list(eye.hear())
+        yield eye, theirs
+    process.kill()
+    process.communicate()
+    if eye.socket is not None:
+        eye.socket.close()
+
+
+def draft(kind: Any, phase: Phase, **body: Any) -> Draft:
+    """Return a draft of an episode."""
+    name = random_uuid7(time.time())
+    return Draft(name, Rank.ALARM, kind, "cam0", time.monotonic(), name, phase, body={"phase": phase} | body)
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        b"?",
+        b"J",
+        b"J[1]",
+        b"J" + b"[" * 50_000,
+        b'J{"note": "beat"}',
+        b"D\0\0\0\2{}",
+        b'D\0\0\0\x10{"rank": 9, "x":1}',
+        b"D" + json.dumps({"id": "x"}).encode(),
+    ],
+)
+def test_nonsense_costs_the_eye_not_the_daemon(joined: tuple[Eye, socket.socket], packet: bytes) -> None:
+    """A packet that cannot be understood is a failure of that eye, which is killed and started again."""
+    eye, theirs = joined
+    theirs.send(packet)
+    assert list(eye.hear()) == []
+    assert (eye.state, eye.code) == ("off", "eye-garbled")
+    eye.tick(time.monotonic() + 1.5)
+    assert eye.process is None
+    assert eye.restarts == 1
+
+
+def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When no process can be made, the camera is off with the reason, and a later try can succeed."""
+    eye = Eye(CAMERA)
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/nonexistent/python")
+        eye.start()
+    assert (eye.state, eye.code, eye.process, eye.socket) == ("off", "eye-start", None, None)
+    assert "No such file" in eye.reason
+    eye.tick(time.monotonic() + 100)
+    assert eye.process is not None
+    process = eye.process
+    eye.kill()
+    process.wait(10)
+
+
+def test_an_eye_that_leaves_without_a_word_is_no_healthy_one(joined: tuple[Eye, socket.socket]) -> None:
+    """A process that closes its socket and hangs in its end is killed, and what is told is a failure, not `ok`."""
+    eye, theirs = joined
+    theirs.close()
+    list(eye.hear())
+    eye.tick(time.monotonic() + 1.5)
+    assert (eye.process, eye.state, eye.code) == (None, "off", "eye-died")
+
+
+def test_a_moved_view_is_latched_at_once(joined: tuple[Eye, socket.socket]) -> None:
+    """An eye that dies after it told of a moved view, before its next beat, comes back without pictures."""
+    eye, theirs = joined
+    theirs.send(pack_draft(draft("view", "start", state="moved")))
+    list(eye.hear())
+    assert eye.moved
+
+
+def test_what_was_open_ends_with_its_eye(joined: tuple[Eye, socket.socket]) -> None:
+    """A dead eye's open episodes end as interrupted, with the picture that was sent; its view's alarm ends as `off`."""
+    eye, theirs = joined
+    about = {"sha256": "0" * 64, "bytes": 9, "w": 1, "h": 1}
+    theirs.send(pack_draft(draft("motion", "update", picture=about)))
+    theirs.send(pack_draft(draft("motion", "start")))
+    theirs.send(pack_draft(draft("view", "start", state="covered", started=1.0)))
+    opened = list(eye.hear())
+    ends = eye.kill()
+    assert [end.episode for end in ends] == [each.episode for each in opened]
+    assert [end.phase for end in ends] == ["end"] * 3
+    assert [end.body.get("outcome") for end in ends] == ["interrupted", "interrupted", None]
+    assert [end.body.get("picture", "") for end in ends] == [about, None, ""]
+    assert ends[2].body == {"phase": "end", "state": "off", "started": 1.0}
+    assert not eye.motion
+
+
+def test_a_maintainer_reads_why(joined: tuple[Eye, socket.socket]) -> None:
+    """What is said of a camera that fails holds the reason and what to do, not only a code."""
+    eye, theirs = joined
+    theirs.send(pack_note({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it"}))
+    list(eye.hear())
+    assert (eye.facts()["reason"], eye.facts()["hint"]) == ("no such camera", "plug it")
+
+
+def test_drops_are_counted_over_restarts(joined: tuple[Eye, socket.socket]) -> None:
+    """What an eye had to drop still counts when its process is gone."""
+    eye, _ = joined
+    assert eye.lost == 6
+    eye.kill()
+    assert eye.lost == 6
