@@ -40,6 +40,7 @@ _GAP = 3600.0  # seconds after which the world is another
 _STAYS = 45.0  # seconds after which what stands came to stay
 _TRACE = 0.6  # seconds after which the trace of something that left is background
 _FAINT = 0.8  # seconds after which something without edges of its own is background
+_LARGE = 60  # cells
 _STRANGE = 3.0  # seconds after which something that never moved is background
 _ABSORB = 60.0  # seconds after which it is background
 
@@ -343,6 +344,7 @@ class Detector:
                 lasting=self._tracks.loose() > _WEATHER,
             )
             regions = [region for region in regions if region.edge >= 0.2]
+        self._tracks.wary = self._unrest > model.floor // 2
         ended = self._tracks.update(regions, t, dt)
         ended += self._settle_still(t)
         self._shown += [
@@ -361,9 +363,13 @@ class Detector:
             if region is None:
                 continue
             stood = t - thing.stepped
-            left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (
-                stood > _FAINT and thing.own < 0.22
-            )
+            if thing.area >= _LARGE and thing.far > max(thing.w, thing.h):
+                # It was seen to come here, so it is no trace, though it may look like what is behind it.
+                left = stood > _FAINT and thing.own < -0.1 and thing.moving < 0.25
+            else:
+                left = (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (
+                    stood > _FAINT and thing.own < 0.22
+                )
             if self._tracks.wobbles(thing, t):
                 ended += self._tracks.forget(thing)
             elif left or stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):

@@ -102,6 +102,8 @@ class Tracks:
         self._width, self._height = width, height
         self._smallest = smallest
         self._next = 1
+        self.wary = False
+        """The light changes: what is small must wait for belief until it is steady."""
         self._since = 0.0
         self._loose = [0.0] * _OCTAVES
         """Regions a frame that belong to nothing believed, of at least 2 ** i cells; a mean over some seconds."""
@@ -314,6 +316,8 @@ class Tracks:
         ):
             return False
         small = thing.area < 12
+        if self.wary and thing.area < 30:
+            return False
         if self.weathered(thing) or (self._leaps(thing) and not self._came_in(thing) and thing.swerve > _STEADY):
             return False
         if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:

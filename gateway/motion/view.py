@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _EVERY = 0.39  # seconds between two looks
 _TILE = 8  # cells: each tile gives at most four edges
-_STEEP = 350  # units over two cells that make an edge
+_STEEP = 700  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
 _PROVEN = 3  # looks that must find the chosen edges
@@ -93,7 +93,7 @@ class Watch:
             return
         self._looked = t
         self._measure(luma, t)
-        now = self._judge(cells, t)
+        now = self._judge(cells, t, changed=changed)
         if now != self._doubt:
             self._doubt, self._since = now, t
         if now == "ok":
@@ -122,7 +122,7 @@ class Watch:
         np.absolute(step, out=step)
         self.sharpness = float(np.add.reduce(step, dtype=np.int64)) / step.size
 
-    def _judge(self, cells: NDArray[np.int16], t: float) -> View:  # noqa: PLR0911 - one state a line
+    def _judge(self, cells: NDArray[np.int16], t: float, *, changed: bool) -> View:  # noqa: PLR0911 - one state a line
         if t - self._same_since >= _FROZEN and self.sharpness > 0:
             return "frozen"
         if self._edges.size < _FEWEST:
@@ -142,7 +142,8 @@ class Watch:
             return "covered"
         if self.sharpness < 0.5 * self._usual:
             return "defocused"
-        return "moved" if self._doubt != "ok" or t - self._sound <= _ABRUPT else "ok"
+        knocked = changed and t - self._sound <= _ABRUPT
+        return "moved" if self._doubt != "ok" or knocked else "ok"
 
     def _sharp_or_not(self, steps: NDArray[np.int32], rich: float, t: float) -> View:
         """The edges are where they were: are they as steep?"""
