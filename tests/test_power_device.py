@@ -1,0 +1,175 @@
+"""A power cut of a real ext4, seen from below: the spool works on a device that records, the cuts are made later.
+
+Unlike the cuts inside SQLite (test_outbox_power.py) nothing here is a model but the card: the kernel's page cache, the
+file system's journal and the loop device's flushes are what they are on a gateway.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import threading
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.uplink import store
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.spool import Spool
+from gateway.wire.draft import LANES, Lane, Rank, lane_of
+from tests.conftest import message, wait_for
+from tests.recorder import Device, cuts, mounted, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from gateway.uplink.rows import Key
+
+pytestmark = pytest.mark.system
+
+CUTS = 60
+CONTROL_CUTS = 20
+WORK_SECONDS = 5.0
+CONTROL_SECONDS = 3.0
+MESSAGES = 8000
+"""The store holds so many: what is evicted is no loss, and would have to be told from one."""
+
+
+@dataclass
+class Promises:
+    """What a spool promised, and when, in monotonic seconds."""
+
+    folder: str
+    began: float = 0.0
+    ended: float = 0.0
+    kept: list[tuple[float, Key]] = field(default_factory=list)
+    """Committed by this time."""
+    given: list[tuple[float, Lane, int]] = field(default_factory=list)
+    """Numbers that were given to somebody at this time."""
+    epoch: str = ""
+
+
+@dataclass
+class Verdict:
+    """What the cuts did."""
+
+    cuts: int = 0
+    unmountable: int = 0
+    lost: int = 0
+    worst: int = 0
+    set_aside: int = 0
+    reused: int = 0
+
+
+def work(folder: Path, seconds: float, seed: int) -> Promises:
+    """Use a spool as the daemon does, with nobody to send to, and write down what is committed when."""
+    rng = random.Random(seed)
+    folder.mkdir()
+    spool = Spool(folder / "outbox.db", cap_bytes=12 << 20, min_free=0)
+    promises = Promises(folder.name)
+    spool.start()
+    assert spool.wait_ready(20), spool.status()
+    promises.began = time.monotonic()
+    while time.monotonic() < promises.began + seconds and len(promises.kept) < MESSAGES:
+        batch = []
+        for _ in range(rng.choice((1, 1, 3, 8))):
+            rank = rng.choice((Rank.ALARM, Rank.ALARM, Rank.START, Rank.END, Rank.PICTURE))
+            lane = lane_of(rank)
+            numbers: list[int] = []
+
+            def number(lane: Lane = lane, numbers: list[int] = numbers) -> bool:
+                numbers[:] = [found for found in (spool.next_number(lane),) if found]
+                return bool(numbers)
+
+            wait_for(number, "a number")
+            promises.given.append((time.monotonic(), lane, numbers[0]))
+            made = message(rank, numbers[0], epoch=spool.epoch, size=rng.choice((100, 300, 2000)))
+            assert spool.offer(made)
+            batch.append(made.key)
+        committed = threading.Event()
+        spool.call(lambda _outbox, committed=committed: committed.set())  # type: ignore[misc]  # runs behind the commit
+        assert committed.wait(20), spool.status()
+        promises.kept += [(time.monotonic(), key) for key in batch]
+    assert spool.status()["evicted"] == 0, "the store is too small for this test"
+    promises.epoch = spool.epoch
+    promises.ended = time.monotonic()
+    assert spool.stop(20)
+    return promises
+
+
+def judge(log: Path, promises: Promises, count: int, scratch: Path, seed: int) -> Verdict:
+    """Cut the power at many instants of a recording and look, through the product's eyes, what is there."""
+    rng = random.Random(seed)
+    instants = [rng.uniform(promises.began, promises.ended) for _ in range(count)]
+    image, card = scratch / "image", scratch / "wreck"
+    card.mkdir(exist_ok=True)
+    verdict = Verdict(cuts=count)
+    for instant in cuts(log, instants, image, rng):
+        promised = {key for when, key in promises.kept if when < instant}
+        try:
+            with mounted(image, card):
+                _look(verdict, card / promises.folder / "outbox.db", promised, promises, instant)
+        except OSError as error:
+            print(error)
+            verdict.unmountable += 1
+    return verdict
+
+
+def _look(verdict: Verdict, path: Path, promised: set[Key], promises: Promises, instant: float) -> None:
+    outbox = Outbox.open(path, cap_bytes=12 << 20, min_free=0)
+    try:
+        verdict.set_aside += store.aside_of(path, "damaged").exists()
+        there = {key for lane in LANES for key in _waiting(outbox, lane)}
+        lost = promised - there
+        verdict.lost += bool(lost)
+        verdict.worst = max(verdict.worst, len(lost))
+        highest = {lane: number for when, lane, number in promises.given if when < instant}
+        same = outbox.epoch == promises.epoch
+        verdict.reused += any(same and outbox.reserve(lane, 1)[0] <= number for lane, number in highest.items())
+    finally:
+        outbox.abandon()
+
+
+def _waiting(outbox: Outbox, lane: Lane) -> Iterator[Key]:
+    place = 0
+    while found := outbox.pending(lane, place, 1000):
+        yield from (made.key for _, made in found)
+        place = found[-1][0]
+
+
+class Weaker(sqlite3.Connection):
+    """A connection that synchronises the journal only when it is written back: WAL with NORMAL, as others use it."""
+
+    def execute(self, sql: str, *values: Any) -> sqlite3.Cursor:
+        """Run a statement, weakened."""
+        return super().execute(sql.replace("synchronous=FULL", "synchronous=NORMAL"), *values)
+
+
+def test_a_power_cut_of_ext4_costs_nothing_that_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At 60 instants of a recording: mounts, opens, has all that was committed, gives no number again.
+
+    The control is in the same recording: a spool on the same device whose store is synchronised less loses rows.
+    """
+    if reason := why_not():
+        pytest.skip(reason)
+    try:
+        device = Device(tmp_path)
+    except OSError as error:
+        pytest.skip(f"no recording device here: {error}")
+    try:
+        ours = work(device.path / "ours", WORK_SECONDS, seed=1)
+        weaker = partial(Outbox.open, open_file=partial(sqlite3.connect, factory=Weaker))
+        monkeypatch.setattr("gateway.uplink.spool.Outbox.open", weaker)
+        theirs = work(device.path / "theirs", CONTROL_SECONDS, seed=2)
+        monkeypatch.undo()
+    finally:
+        device.remove()
+    verdict = judge(device.log, ours, CUTS, tmp_path, seed=3)
+    control = judge(device.log, theirs, CONTROL_CUTS, tmp_path, seed=4)
+    print(f"{len(ours.kept)} committed: {verdict}; with NORMAL {len(theirs.kept)} committed: {control}")
+    assert verdict == Verdict(cuts=CUTS)
+    assert control.lost > CONTROL_CUTS / 4
