@@ -69,7 +69,7 @@ class Answers:
         """Have the thread that owns the store read a page of it; a later tick hands it over."""
         stream, after = request.get("stream"), request.get("after")
         known = next((each for each in STREAMS if each == stream), None)
-        if known is None or not isinstance(after, int):
+        if known is None or not isinstance(after, int) or not 0 <= after < 1 << 48:
             respond(error=f"a page is asked with stream, one of {', '.join(STREAMS)}, and after, a number")
             return
         self._spool.call(lambda outbox: self._pages.put((respond, page_of(outbox, known, after))))

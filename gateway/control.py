@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOCKET_NAME = "control.sock"
 REQUEST_BYTES = 64 * 1024
 CONNECTIONS = 8
-"""Most askers at the same time; more are turned away."""
+"""Most askers at the same time; more are turned away, silent ones first."""
 
 
 class NotRunning(GatewayError):
@@ -54,30 +54,48 @@ class ControlServer:
         self._selector = selector
         self._answer = answer
         self._open = 0
+        self._silent: dict[socket.socket, None] = {}
+        """Askers that have not finished their question, the longest waiting first."""
         path.unlink(missing_ok=True)
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         self._server.bind(str(path))
         path.chmod(0o660)
-        self._server.listen(CONNECTIONS)
+        self._server.listen(8 * CONNECTIONS)  # a full queue would turn askers away before we see them
         selector.register(self._server, selectors.EVENT_READ, self._accept)
 
     def close(self) -> None:
         """Stop listening and remove the socket."""
+        for asker in list(self._silent):
+            self._turn_out(asker)
         self._selector.unregister(self._server)
         self._server.close()
         self._path.unlink(missing_ok=True)
 
     def _accept(self) -> None:
         asker, _ = self._server.accept()
+        if self._open >= CONNECTIONS and self._silent:  # whoever says nothing must not shut out who asks
+            self._turn_out(next(iter(self._silent)))
         if self._open >= CONNECTIONS:
             asker.close()
             return
         asker.settimeout(0.0)
         self._open += 1
+        self._silent[asker] = None
         heard = bytearray()
         self._selector.register(asker, selectors.EVENT_READ, lambda: self._read(asker, heard))
 
+    def _turn_out(self, asker: socket.socket) -> None:
+        self._heard_out(asker)
+        asker.close()
+        self._open -= 1
+
+    def _heard_out(self, asker: socket.socket) -> None:
+        self._selector.unregister(asker)
+        del self._silent[asker]
+
     def _read(self, asker: socket.socket, heard: bytearray) -> None:
+        if asker not in self._silent:  # turned out in this very round of the loop
+            return
         try:
             part = asker.recv(REQUEST_BYTES)
         except BlockingIOError:
@@ -87,10 +105,10 @@ class ControlServer:
         heard += part
         if part and b"\n" not in heard and len(heard) < REQUEST_BYTES:
             return
-        self._selector.unregister(asker)
+        self._heard_out(asker)
         try:
             request = json.loads(heard)
-        except ValueError:
+        except (ValueError, RecursionError):
             request = None
         if not isinstance(request, dict):
             self._respond(asker, error="a request is one JSON object on one line")
@@ -130,6 +148,8 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str,
             raise GatewayError(
                 f"the running gateway does not answer within {timeout:.0f} s", "systemctl restart camera-gateway"
             ) from None
+        except OSError as error:  # it ends just now, or too many ask: never to be taken for a pipe that nobody reads
+            raise GatewayError(f"the running gateway does not answer: {error.strerror}", "ask again") from None
     try:
         answer = json.loads(heard)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import stat
@@ -71,7 +72,7 @@ def test_nobody_there_is_said_in_words(tmp_path: Path) -> None:
         ask(tmp_path / "dead", {})
 
 
-@pytest.mark.parametrize("text", [b"\n", b"no json\n", b"[1]\n"])
+@pytest.mark.parametrize("text", [b"\n", b"no json\n", b"[1]\n", b"[" * 60_000 + b"\n"])
 def test_nonsense_gets_an_error_and_harms_nobody(path: Path, text: bytes) -> None:
     """What is no JSON object is answered with an error, and the next question is answered."""
     with socket.socket(socket.AF_UNIX) as asker:
@@ -98,3 +99,31 @@ def test_a_daemon_that_does_not_answer_is_told_apart(tmp_path: Path) -> None:
         with pytest.raises(GatewayError, match="does not answer") as caught:
             ask(tmp_path / "deaf", {}, 0.1)
     assert "systemctl restart" in caught.value.hint
+
+
+def test_silent_askers_that_stay_make_room(path: Path) -> None:
+    """Askers that connect and say nothing for ever are turned out for one that asks."""
+    with contextlib.ExitStack() as stack:
+        for _ in range(3 * CONNECTIONS):
+            silent = stack.enter_context(socket.socket(socket.AF_UNIX))
+            silent.connect(str(path))
+        assert ask(path, {}, 5.0) == {"echo": {}}
+
+
+def test_an_asker_that_is_cut_off_hears_so_in_words(tmp_path: Path) -> None:
+    """A gateway that closes the connection at once is an error in words, never a broken pipe that counts as success."""
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "busy"))
+        server.listen()
+
+        def turn_away() -> None:
+            for _ in range(20):
+                server.accept()[0].close()
+
+        thread = threading.Thread(target=turn_away, name="busy")
+        thread.start()
+        for _ in range(20):
+            with pytest.raises(GatewayError) as caught:
+                ask(tmp_path / "busy", {"ask": "status"}, 5.0)
+            assert caught.value.hint
+        thread.join(5)
