@@ -11,7 +11,7 @@ import itertools
 import json
 import sys
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,13 +19,13 @@ import cv2
 import numpy as np
 
 from gateway.camera.opening import open_camera, parse
-from gateway.errors import CameraEnded, CameraError, CameraUnavailable
+from gateway.errors import CameraEnded, CameraError, CameraUnavailable, GatewayError
 from gateway.pipeline import Pipeline
 from gateway.wire.draft import lane_of, uuid7
 from gateway.wire.message import Address, Moment, cloud_event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from gateway.camera.frame import Camera
@@ -69,6 +69,7 @@ def replay(
 
     Raises:
         CameraError: the clip cannot be read.
+        GatewayError: the results cannot be written.
     """
     if camera is None:
         from gateway.settings import CameraSettings
@@ -80,7 +81,7 @@ def replay(
     source = open_camera(clip, size=size or LARGEST, fps=fps or 10.0, pace=False)
     counter = itertools.count(1)
     drafts: list[Draft] = []
-    with ExitStack() as stack:
+    with _told(), ExitStack() as stack:
         stack.callback(source.close)
         pipeline = Pipeline(
             camera,
@@ -97,6 +98,17 @@ def replay(
         for name in getattr(source, "damaged", []):
             sys.stderr.write(f"could not be read and was left out: {name}\n")
     return code
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Say in words why results cannot be written; cameras say in their own words why they cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        what = error.filename or "the results"
+        hint = "name another file or folder, or make room there"
+        raise GatewayError(f"{what}: cannot be written: {error.strerror}", hint) from None
 
 
 def _play(source: Camera, pipeline: Pipeline, drafts: list[Draft], writer: _Writer, progress: _Progress) -> int:
@@ -166,7 +178,8 @@ class _Writer:
             self._frames.write(json.dumps(line) + "\n")
         if self._masks is not None:
             pipeline.detector.foreground(self._canvas)
-            cv2.imwrite(str(self._masks / f"{number:06d}.png"), self._canvas, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            _, png = cv2.imencode(".png", self._canvas, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+            (self._masks / f"{number:06d}.png").write_bytes(png.tobytes())  # imwrite does not tell of a full disk
 
 
 class _Progress:

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,9 @@ import pytest
 from numpy.typing import NDArray
 
 from gateway.camera.frame import Frame
+from gateway.cli import main
 from gateway.contract.check import validate
-from gateway.errors import CameraUnavailable
+from gateway.errors import CameraUnavailable, GatewayError
 from gateway.pipeline import Pipeline
 from gateway.replay import Outputs, replay
 from gateway.settings import CameraSettings
@@ -212,3 +214,45 @@ def test_a_live_camera_is_no_recording() -> None:
     with pytest.raises(CameraUnavailable, match="no recording") as caught:
         replay("rtsp://camera/1", Outputs())
     assert ".npy" in caught.value.hint
+
+
+def test_an_open_view_alarm_ends_with_the_camera() -> None:
+    """When the camera stops while its view is wrong, the view's alarm ends too, as `off`: nobody looks any more."""
+    pipeline, drafts = run(walk())
+    frame = next(walk())
+    motion = pipeline.step(Frame(100, 10.0, frame.luma))
+    pipeline._see_view(replace(motion, view="covered"))  # the core takes half a minute to be sure of it
+    pipeline.interrupt(20.0)
+    said = [(draft.phase, draft.body["state"]) for draft in drafts if draft.kind == "view"]
+    assert said == [("start", "covered"), ("end", "off")]
+    assert len({draft.episode for draft in drafts if draft.kind == "view"}) == 1
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (101, 77), (16, 2000)])
+def test_a_picture_that_cannot_be_analysed_is_told(tmp_path: Path, shape: tuple[int, int]) -> None:
+    """A source whose pictures are too small or too narrow is refused in words, with what is allowed."""
+    np.save(tmp_path / "clip.npy", np.zeros((3, *shape), np.uint8))
+    with pytest.raises(CameraUnavailable, match="160x120") as caught:
+        replay(str(tmp_path / "clip.npy"), Outputs())
+    assert caught.value.hint
+
+
+def test_results_that_cannot_be_written_are_told(tmp_path: Path) -> None:
+    """A full disk, a folder that is not there or that is a file: said in words, at once, with the name."""
+    clip = make_clip(tmp_path / "clip.npy").partition("?")[0]
+    for outputs in (
+        Outputs(events=Path("/dev/full")),
+        Outputs(frames=tmp_path / "absent" / "frames.jsonl"),
+        Outputs(masks=tmp_path / "clip.npy"),
+    ):
+        with pytest.raises(GatewayError, match="cannot be written") as caught:
+            replay(clip, outputs)
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("rate", ["nan", "inf", "0", "-1", "fast"])
+def test_a_rate_that_is_none_is_wrong_usage(rate: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """A replay's rate must be a number of frames in a second; otherwise times would be nonsense."""
+    with pytest.raises(SystemExit, match="2"):
+        main(["replay", "clip.npy", "--fps", rate])
+    assert "0.1 to 1000" in capsys.readouterr().err
