@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
+COMPLAINTS = 20
+"""Most that is told of one file."""
 PATTERNS = {
     ID: "allowed are a-z, 0-9 and hyphens, 1 to 64 of them",
     OPTIONAL_ID: "allowed are a-z, 0-9 and hyphens, at most 64 of them, or nothing",
@@ -95,7 +97,7 @@ def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, st
     path = file or DEFAULT_FILE
     written: dict[str, Any] = {}
     in_force: Literal["file", "defaults"] = "defaults"
-    if file is not None or path.exists():
+    if file is not None or not _absent(path):
         written, in_force = _read_toml(path), "file"
     from_env = _from_environment(environ)
     data = _merged(written, from_env)
@@ -103,9 +105,12 @@ def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, st
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        lines = [_complaint(detail, path, from_env, from_sets, written) for detail in error.errors()]
+        told = (_complaint(detail, path, from_env, from_sets, written) for detail in error.errors())
+        lines = list(dict.fromkeys(told))
+        if len(lines) > COMPLAINTS:
+            lines[COMPLAINTS:] = [f"and {len(lines) - COMPLAINTS} more"]
         hint = "correct it, then try again with: gateway config check"
-        raise SettingsError("\n".join(dict.fromkeys(lines)), hint) from None
+        raise SettingsError("\n".join(lines), hint) from None
     return Loaded(settings, in_force, warnings=_unknown_environment(environ))
 
 
@@ -132,6 +137,17 @@ def as_toml(settings: Settings) -> str:
     return "\n".join(_toml_table(settings.model_dump(mode="json"), "")).strip() + "\n"
 
 
+def _absent(path: Path) -> bool:
+    """Tell whether there is nothing; what is there and cannot be looked at is told when it is read."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -141,7 +157,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}", "check its owner and mode") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(
             f"{path}: is not valid TOML: {error}", "correct that line; config/gateway.toml shows every key"
         ) from None

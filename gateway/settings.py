@@ -6,6 +6,7 @@ configuration. Pure values; imported by the daemon's side only (pydantic is heav
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -15,6 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from gateway.wire.fields import ID, Purpose, Severity
 
 BROKER_URL = r"^mqtts?://[^/@\s]+/?$"
+CAMERA_BYTES = 80 * 1024
+"""A camera's settings travel to its eye in one packet of wire.draft.PACKET_BYTES."""
 OPTIONAL_ID = r"^[a-z0-9-]{0,64}$"
 
 Name = Annotated[str, Field(pattern=ID)]
@@ -71,9 +74,9 @@ class CameraSettings(_Strict):
     sensitivity: Literal["low", "normal", "high"] = "normal"
     update_s: Annotated[float, Field(ge=1, le=600)] = 5.0
     picture_kb: Annotated[int, Field(ge=4, le=59)] = 40
-    masks: list[Polygon] = []
+    masks: Annotated[list[Polygon], Field(max_length=64)] = []
     mask_file: Path | None = None
-    zones: list[ZoneSettings] = [ZoneSettings()]
+    zones: Annotated[list[ZoneSettings], Field(max_length=64)] = [ZoneSettings()]
 
     @field_validator("analysis")
     @classmethod
@@ -96,6 +99,15 @@ class CameraSettings(_Strict):
         if len(set(ids)) < len(ids):
             raise ValueError(f"two zones have the same id: {', '.join(ids)}")
         return zones or [ZoneSettings()]
+
+    @model_validator(mode="after")
+    def _length(self) -> Self:
+        length = len(json.dumps(self.model_dump(mode="json")))
+        if length > CAMERA_BYTES:
+            raise ValueError(
+                f"zones and masks take {length} bytes: allowed are {CAMERA_BYTES}; draw polygons with fewer corners"
+            )
+        return self
 
 
 class BrokerSettings(_Strict):

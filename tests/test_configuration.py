@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,15 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.cli import EX_CONFIG, main
-from gateway.configuration import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.configuration import COMPLAINTS, LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.contract.check import validate
 from gateway.errors import SettingsError
-from gateway.settings import BrokerSettings, CameraSettings, Settings, ZoneSettings
+from gateway.events.episode import Episodes
+from gateway.motion import Box, Motion, Track
+from gateway.pipeline import make_zones
+from gateway.settings import CAMERA_BYTES, BrokerSettings, CameraSettings, Settings, ZoneSettings
+from gateway.wire.draft import PACKET_BYTES, pack_draft, uuid7
+from gateway.wire.message import Address, Moment, make_message
 
 SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
 
@@ -198,3 +206,69 @@ def test_config_show_and_schema(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert shown["area"] == "north"
     assert main(["config", "schema"]) == 0
     assert "cameras" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def polygon(corners: int) -> list[list[float]]:
+    """Return a regular polygon."""
+    turns = [2 * math.pi * number / corners for number in range(corners)]
+    return [[0.5 + 0.4 * math.cos(turn), 0.5 + 0.4 * math.sin(turn)] for turn in turns]
+
+
+@pytest.mark.parametrize(
+    ("camera", "allowed"),
+    [
+        ({"masks": [polygon(5000)]}, "fewer corners"),
+        ({"masks": [polygon(3)] * 65}, "at most 64"),
+        ({"zones": [{"id": f"zone-{number}"} for number in range(65)]}, "at most 64"),
+    ],
+)
+def test_what_would_not_reach_the_eye_is_refused(tmp_path: Path, camera: dict[str, Any], allowed: str) -> None:
+    """More zones and masks than a packet to the camera's process holds are refused, with what is allowed."""
+    with pytest.raises(SettingsError, match=allowed):
+        load(write(tmp_path, ""), [f"store.dir={tmp_path}", f"cameras={json.dumps([camera])}".replace(": ", "=")], {})
+
+
+def test_the_largest_camera_fits_a_packet() -> None:
+    """The longest settings of a camera that are allowed fit the packet that carries them to its process."""
+    assert CAMERA_BYTES + 1024 <= PACKET_BYTES
+
+
+def test_the_largest_event_fits_a_packet_and_the_contract() -> None:
+    """An episode in as many zones as there may be, with the longest names, fits the packet between the processes."""
+    named = [{"id": f"{number:02d}".ljust(64, "x"), "purpose": "no-stopping", "alarm": True} for number in range(64)]
+    camera = CameraSettings.model_validate({"name": "c" * 64, "zones": named}).model_dump(mode="json")
+    ids = itertools.count(1)
+    episodes = Episodes(camera["name"], make_zones(camera), lambda _t: uuid7(next(ids), bytes(10)))
+    track = Track(1, Box(0.4, 0.4, 0.1, 0.2), (0.0, 0.0), 1.0, seen=True, state="moving")
+    (start,) = episodes.step(Motion(5.0, moving=True, score=0.1, tracks=(track,)), lambda _: True)
+    (end,) = episodes.interrupt(9.0)
+    for draft in (start, end):
+        assert len(draft.body["zones"]) == 64
+        assert len(pack_draft(draft)) < PACKET_BYTES
+        message = make_message(
+            draft, Address("a" * 64, "g" * 64), "0" * 8, 1, Moment(1e9, synced=True, mono=9.0, boot="0" * 8)
+        )
+        validate(message.topic, message.payload)
+
+
+def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A default file that may not be looked at is no absent one: its settings must not be passed over in silence."""
+    monkeypatch.setattr("gateway.configuration.DEFAULT_FILE", tmp_path / ("x" * 300) / "gateway.toml")
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_strict(None, (), {})
+
+
+def test_of_very_many_complaints_the_first_are_told(tmp_path: Path) -> None:
+    """A file in which everything is wrong is told in some lines, not in a message that no broker would take."""
+    zones = "".join(f'[[cameras.zones]]\nid = "zone-{number}"\npurpose = "none"\n' for number in range(60))
+    with pytest.raises(SettingsError) as caught:
+        load_strict(write(tmp_path, "[[cameras]]\n" + zones), (), {})
+    lines = str(caught.value).splitlines()
+    assert len(lines) == COMPLAINTS + 1
+    assert lines[-1] == f"and {60 - COMPLAINTS} more"
+
+
+def test_brackets_beyond_reason_are_no_crash(tmp_path: Path) -> None:
+    """A file that nests deeper than the parser can follow is a complaint like any other."""
+    with pytest.raises(SettingsError, match="not valid TOML"):
+        load_strict(write(tmp_path, "x = " + "[" * 50_000), (), {})
