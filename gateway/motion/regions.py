@@ -41,6 +41,8 @@ class Region(NamedTuple):
     """Whose edges the rim shows: 1 = all in the picture, -1 = all in the background, so that something left."""
     contrast: int
     """Mean difference in units of 1/4096 octave, negative when darker than the background."""
+    spread: int = 0
+    """Standard deviation of the difference, in the same units: a shadow darkens evenly, whatever it falls on."""
 
     @property
     def at(self) -> tuple[slice, slice]:
@@ -177,6 +179,8 @@ class Regions:
         area = np.maximum(1, np.bincount(label, minlength=number))
         mean = np.bincount(label, np.absolute(difference), number) / area
         lit = np.bincount(label, difference, number) / area
+        squared = np.bincount(label, difference.astype(np.float64) ** 2, number) / area
+        spread = np.sqrt(np.maximum(0.0, squared - lit * lit))
         moving = np.bincount(label, moved.reshape(-1).take(at), number) / area
         # An edge is steeper than the threshold, and than most of what the region differs by.
         steep = (slope > threshold.reshape(-1).take(at)) & (slope > mean.take(label) * 0.8)
@@ -192,7 +196,7 @@ class Regions:
             top, bottom = y + (y > 0), y + h - (y + h < height)  # undo the closing
             size = int(area[i])
             share = min(1.0, float(edge[i]) / max(1.0, min(size, w + bottom - top)))
-            found.append(
-                Region(i, x, top, w, max(1, bottom - top), size, float(moving[i]), share, float(own[i]), int(lit[i]))
-            )
+            tall = max(1, bottom - top)
+            even = int(lit[i]), int(spread[i])
+            found.append(Region(i, x, top, w, tall, size, float(moving[i]), share, float(own[i]), *even))
         return found

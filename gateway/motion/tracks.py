@@ -34,6 +34,8 @@ _SURE = 7.0  # evidence that a track needs
 _MISSED = 3.0  # evidence that a frame without it takes away
 _PROGRESS = 1.5  # seconds between two measurements of progress
 _CAP = 4.0  # evidence that one region can give
+_SHADY = 0.6  # of the frames in which it must look like a shadow
+_DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
@@ -78,6 +80,8 @@ class Thing:
     """Where it stood when it last took a step."""
     stepped: float = 0.0
     """When that was."""
+    shade: float = 0.0
+    """How much it looks like a shadow on the ground, 0..1: evenly darker, and wider than high."""
     confirmed: bool = False
     shared: bool = False
     """It hides in a region together with another."""
@@ -280,13 +284,14 @@ class Tracks:
             thing.went = self._translation(thing, left, top, right, bottom)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
+        thing.shade += 0.3 * (_shaded(region) - thing.shade)
         thing.own += 0.3 * (region.own - thing.own)
         thing.moving += 0.3 * (region.moving - thing.moving)
         step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
         if step > max(1.5, 0.15 * (thing.w + thing.h)):
             thing.anchor, thing.stepped = (thing.x, thing.y), t
         self._measure_progress(thing, t)
-        if not thing.confirmed and self._earned(thing, t):
+        if not thing.confirmed and self._earned(thing, t) and not self._cast(thing):
             thing.confirmed = True
 
     @staticmethod
@@ -325,6 +330,29 @@ class Tracks:
         if thing.went < (0.7 if small or thing.hits < 10 else 0.4) * thing.path:
             return False
         return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * self._reach_at(thing))
+
+    def _cast(self, thing: Thing) -> bool:
+        """Say whether it is the shadow of something beside it that goes the same way, or a piece of such a shadow.
+
+        A shadow alone is believed: who casts it may be about to come into the picture.
+        """
+        if thing.shade < _SHADY or thing.region is None:
+            return False
+        x, y, w, h = thing.region[1:5]
+        entering = x <= 0 or y <= 0 or x + w >= self._width or y + h >= self._height
+        for other in self.things:
+            owner = other.shade < 1 - _SHADY and other.hits >= 3
+            if other is thing or not (owner or (other.confirmed and other.area > 2 * thing.area)):
+                continue
+            reach = 0.9 * max(thing.w, thing.h, other.w, other.h)
+            apart_x = abs(thing.x - other.x) - (thing.w + other.w) / 2
+            apart_y = abs(thing.y - other.y) - (thing.h + other.h) / 2
+            speed = max(abs(other.vx) + abs(other.vy), 2.0)
+            along = abs(thing.vx - other.vx) + abs(thing.vy - other.vy)
+            # While it comes in only its front is seen to move, so its speed says nothing yet.
+            if apart_x < reach and apart_y < reach and (entering or along < 0.5 * speed):
+                return True
+        return False
 
     def weathered(self, thing: Thing) -> bool:
         """Say whether things of half its size appear all the time: drops, flakes, leaves."""
@@ -395,6 +423,15 @@ class Tracks:
                 alive.append(thing)
         self.things[:] = alive
         return ended
+
+
+def _shaded(region: Region) -> float:
+    """Return 1 for a region that looks like a cast shadow (after Prati et al., PAMI 25(7), 2003), else 0.
+
+    A shadow keeps what it falls on visible: it darkens by about the same ratio everywhere, and by less than half.
+    """
+    even = region.spread < 0.55 * -region.contrast
+    return float(even and _DEEPEST < region.contrast < _FAINTEST and region.w >= 1.2 * region.h)
 
 
 def _sides(region: Region) -> tuple[float, float, float, float]:
