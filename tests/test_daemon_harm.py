@@ -1,0 +1,116 @@
+"""What may come over the daemon from outside: a second one, nonsense, a stalled card, a stuck journal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from gateway.configuration import load
+from gateway.daemon import Daemon
+from gateway.uplink.mqtt import Connection
+from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
+from gateway.wire.message import Message
+from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.running import ROOT, Gateway, events, make_clip, states
+
+pytestmark = [pytest.mark.broker, pytest.mark.system]
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Gateway]:
+    """A gateway that runs."""
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")]).start()
+    yield gateway
+    gateway.stop()
+
+
+def test_a_second_gateway_leaves_the_first_alone(gateway: Gateway) -> None:
+    """A second daemon with the same configuration ends with a word about the first, which goes on answering."""
+    command = [sys.executable, "-m", "gateway", "run", "--config", str(gateway.config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "another gateway is running" in done.stderr
+    assert "systemctl stop" in done.stderr
+    assert gateway.answers()
+
+
+def test_the_socket_of_a_dead_gateway_is_replaced(gateway: Gateway) -> None:
+    """A daemon that was killed leaves a socket that nobody answers on: the next one starts (control)."""
+    gateway.stop(signal.SIGKILL)
+    assert (gateway.folder / "run" / "control.sock").exists()
+    gateway.start()
+    assert gateway.answers()
+
+
+@pytest.mark.parametrize("topic", ["down/ack", "down/cmd/ping"])
+def test_nonsense_from_the_centre_is_no_crash(
+    gateway: Gateway, mosquitto: Mosquitto, sniffer: Sniffer, topic: str
+) -> None:
+    """Brackets nested beyond reason, retained by the broker, do not end the daemon, now or after each start."""
+    sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
+    keeper = Connection(mosquitto.broker, "keeper")
+    keeper.open()
+    wait_for(lambda: keeper.wait(0.1), "the connection")
+    keeper.publish(f"{ROOT}/{topic}", b"[" * 60_000, 1, retain=True)
+    wait_for(lambda: keeper.wait(0.1), "the broker's answer")
+    keeper.close()
+    wait_for(lambda: f"{topic}: " in gateway.log.read_text(), "the nonsense to be told")
+    before = len(events(sniffer))
+    sniffer.wait_until(lambda _: len(events(sniffer)) > before, "another event")
+    assert gateway.answers()
+
+
+def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> None:
+    """When the numbers of one lane are used up because the card stalls, an alarm that comes later is sent at once."""
+    config = Gateway(tmp_path, None, ["street"]).config
+    daemon = Daemon(load(config, (), {}))
+    numbers = {"event": 0, "alarm": 5, "media": 5}
+
+    def next_number(lane: str) -> int | None:
+        numbers[lane] -= 1
+        return 5 - numbers[lane] if numbers[lane] >= 0 else None
+
+    offered: list[Message] = []
+    daemon._spool.next_number = next_number  # type: ignore[method-assign]
+    daemon._spool.offer = lambda message: not offered.append(message)  # type: ignore[method-assign,func-returns-value]
+    with daemon._wake_up, daemon._woken:
+        for rank in (Rank.START, Rank.END, Rank.ALARM, Rank.UPDATE, Rank.ALARM):
+            name = random_uuid7(time.time())
+            daemon._accept(Draft(name, rank, "motion", "cam0", time.monotonic(), name, "start"))
+        assert [message.rank for message in offered] == [Rank.ALARM, Rank.ALARM]
+        numbers["event"] = 5
+        daemon._number_held()
+    daemon._selector.close()
+    assert [message.rank for message in offered[2:]] == [Rank.START, Rank.END, Rank.UPDATE]
+    assert {lane_of(message.rank) == message.lane for message in offered} == {True}
+
+
+def test_a_journal_that_hangs_holds_up_no_end(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """With a stderr that nobody reads and that is full, SIGTERM still ends daemon and eye, with exit code 0."""
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
+    unread, full = os.pipe2(os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(full, b" " * 4096)
+    os.set_blocking(full, True)
+    command = [sys.executable, "-m", "gateway", "run", "--config", str(gateway.config)]
+    gateway.process = subprocess.Popen(command, stdout=full, stderr=full)
+    try:
+        wait_for(gateway.answers, "the gateway to answer")
+        gateway.wait_camera("ok")
+        eye = gateway.camera()["pid"]
+        assert gateway.stop() == 0
+        assert not Path(f"/proc/{eye}").exists()
+    finally:
+        gateway.process.kill()
+        gateway.process.wait(10)
+        os.close(unread)
+        os.close(full)
