@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink import spool as spool_module
+from gateway.uplink import fallback, unwritten
 from gateway.uplink.broker import Broker
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import Rank
@@ -67,8 +67,8 @@ def test_a_card_that_cannot_be_written_stops_nothing(
     card: Card, mosquitto: Mosquitto, sniffer: Sniffer, mode: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Messages go on being numbered and delivered, what is wrong is reported with a hint, and later all is stored."""
-    monkeypatch.setattr(spool_module, "GIVE_UP_SECONDS", 2.0)
-    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 1.0)
+    monkeypatch.setattr(fallback, "GIVE_UP_SECONDS", 2.0)
+    monkeypatch.setattr(fallback, "RETRY_SECONDS", 1.0)
     gateway = Gateway(card.path, mosquitto.broker).start()
     gateway.wait_connected()
     made = [gateway.make(Rank.END, size=400) for _ in range(50)]
@@ -91,7 +91,7 @@ def test_a_store_that_cannot_be_opened_is_replaced_by_memory(
     tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A folder that is missing at start costs durability only; when it appears, what is left moves there."""
-    monkeypatch.setattr(spool_module, "RETRY_SECONDS", 0.5)
+    monkeypatch.setattr(fallback, "RETRY_SECONDS", 0.5)
     folder = tmp_path / "later"
     gateway = Gateway(folder, Broker(port=1))
     folder.rmdir()
@@ -110,7 +110,7 @@ def test_a_store_that_cannot_be_opened_is_replaced_by_memory(
 
 def test_memory_is_bounded_and_every_drop_counted(card: Card, monkeypatch: pytest.MonkeyPatch) -> None:
     """With card and network gone, memory keeps what is worth most; what it lets go is counted by kind and rank."""
-    monkeypatch.setattr(spool_module, "RAM_COUNT", 100)
+    monkeypatch.setattr(unwritten, "RAM_COUNT", 100)
     gateway = Gateway(card.path, Broker(port=1)).start()
     card.be("stall")
     spool = gateway.spool

@@ -34,7 +34,7 @@ from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gateway.wire.draft import Lane
     from gateway.wire.message import Message
@@ -431,6 +431,20 @@ class Outbox:
             return place_of(lane, seq)
         row = self._db.execute("SELECT key FROM message WHERE origin = ?", (origin_of(key),)).fetchone()
         return None if row is None else int(row[0])
+
+
+def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
+    """Return the messages in runs that fit one transaction."""
+    chunk: list[Message] = []
+    size = 0
+    for message in messages:
+        if chunk and size + len(message.payload) > CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(message)
+        size += len(message.payload)
+    if chunk:
+        yield chunk
 
 
 def _open_books(books: Books, aside: str, journalled: bool) -> Books:  # noqa: FBT001

@@ -1,26 +1,64 @@
-"""What can still be read of a store that was set aside: messages that were never delivered. Reads only; any thread."""
+"""What can still be read of a store that was set aside moves to the store in use: messages that were never delivered.
+
+A few at a time, for new messages are more urgent. Nothing is written to what was set aside, and whether it stays is not
+decided here (outbox.py). On the spool's thread.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
 from gateway.uplink import rows, store
+from gateway.uplink.outbox import chunks
 from gateway.uplink.worth import WAITING
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from gateway.uplink.outbox import Outbox
     from gateway.wire.message import Message
 
 SLICE = 32
 """Rows at a time: what reads them has other things to do."""
+PAUSE = 0.05
+"""Seconds between two slices."""
 
 
-def salvage(path: Path) -> Generator[list[Message], None, None]:
+class Salvage:
+    """One store that was set aside, as far as it is read."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the path; the file is opened at the first step."""
+        self.due_at = 0.0
+        """When the next step is due, in monotonic seconds."""
+        self._slices = _undelivered(path)
+
+    def step(self, outbox: Outbox) -> int | None:
+        """Save the next few messages; return how many, or None: that was all, and the outbox knows it.
+
+        Raises:
+            StoreError: they could not be stored.
+        """
+        found = next(self._slices, None)
+        if found is None:
+            outbox.salvaged()
+            return None
+        for chunk in chunks(found):
+            outbox.put(chunk)
+        self.due_at = time.monotonic() + PAUSE
+        return len(found)
+
+    def close(self) -> None:
+        """Let go of the file; on the thread that took the steps."""
+        self._slices.close()
+
+
+def _undelivered(path: Path) -> Generator[list[Message], None, None]:
     """Return undelivered messages of a damaged store in slices; each was checked against its checksum.
 
     Each lane is read from its beginning to the first damage, and from its end back to the last, so that one bad page

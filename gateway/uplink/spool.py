@@ -1,55 +1,40 @@
 """The spool: the thread that owns the outbox, because a card may stall for 7 s and nobody else may wait for it.
 
 Others hand in messages and acknowledgements and go on. Rank 0 is committed at once, the rest together soon after,
-unless the centre has it by then. Whatever happens to the card, messages go on being numbered, kept in memory (bounded,
-what is worth least goes first, every drop is counted) and delivered. What goes first in the store: outbox.py.
+unless the centre has it by then. Here is who may call what on which thread, and in which order things are done; not
+here: what waits in memory, how long, and what is dropped (unwritten.py), numbers (numbering.py), what happens when the
+card fails (fallback.py), what was set aside (salvage.py), what is read for the
+deliver thread (reading.py), what goes first in the store (outbox.py).
 """
 
 from __future__ import annotations
 
-import contextlib
+import math
 import threading
 import time
-from collections import Counter, deque
-from pathlib import Path
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
 from gateway.uplink import store
-from gateway.uplink.lanes import Batch
-from gateway.uplink.outbox import CHUNK_BYTES, Outbox
-from gateway.uplink.rows import STREAMS, Key, Stream
-from gateway.uplink.salvage import salvage as salvage_of
-from gateway.uplink.worth import Worth, worth_of
-from gateway.wire.draft import LANES, Lane, Rank
+from gateway.uplink.fallback import CardOrMemory
+from gateway.uplink.numbering import BLOCK, Numbering
+from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.reading import read_batch
+from gateway.uplink.salvage import Salvage
+from gateway.uplink.unwritten import Unwritten
+from gateway.wire.draft import LANES, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
+    from gateway.uplink.lanes import Batch
     from gateway.uplink.receipts import Ack
+    from gateway.uplink.rows import Key, Stream
     from gateway.wire.message import Message
 
-RAM_COUNT = 4000
-RAM_BYTES = 8 << 20
-"""Most that waits in memory for the card."""
-BLOCK = 256
-"""Numbers of a lane that are reserved at once."""
-GROUP_SECONDS = 1.5
-"""Half a second below the promise, for the commit itself."""
-DONE_SECONDS = 10.0
-"""Acknowledgements of stored messages wait so long for a commit that happens anyway; losing them costs duplicates."""
-DONE_COUNT = 512
-REPLAY_SECONDS = 300.0
-REPLAY_COUNT = 1000
-"""Delivered events that were never written wait so long, or until they are so many, for one commit."""
 UPKEEP_SECONDS = 3600.0
-GIVE_UP_SECONDS = 15.0
-"""A store that fails for so long is given up for one in memory, so that messages can be numbered."""
-RETRY_SECONDS = 60.0
-"""So often a store that was given up is tried again."""
-MEMORY_BYTES = 16 << 20
-SALVAGE_PAUSE = 0.05
-"""Between two slices of a store that was set aside."""
 
 
 class Spool:
@@ -58,45 +43,27 @@ class Spool:
     def __init__(self, path: str | Path, cap_bytes: int = 512 << 20, min_free: int = 64 << 20) -> None:
         """Take the path of the store and its bounds; see Outbox.open."""
         self._path = str(path)
-        self._cap = cap_bytes
-        self._min_free = min_free
         self._thread = threading.Thread(target=self._run, name="spool", daemon=True)
         self._wake = threading.Condition()
         # Guarded by _wake; never held while the card is used.
-        self._ram: dict[Key, tuple[Message, float]] = {}
-        self._ram_bytes = 0
-        self._writing: frozenset[Key] = frozenset()
-        self._delivered: dict[Key, Message] = {}
-        self._delivered_since = 0.0
-        self._done: dict[Key, None] = {}
-        self._done_since = 0.0
-        self._lost: list[Key] = []
-        self._refused: dict[Key, str] = {}
+        self._unwritten = Unwritten()
+        self._numbering = Numbering()
         self._calls: deque[Callable[[Outbox], None]] = deque()
         self._fetches: deque[tuple[Stream, int, int, Callable[[Stream, Batch | None], None]]] = deque()
-        self._blocks: dict[Lane, deque[int]] = {lane: deque() for lane in LANES}
-        self._block_epoch = ""
-        self._seen: dict[Lane, int] = dict.fromkeys(LANES, 0)
-        self._store_epoch = ""
-        self._dropped: Counter[str] = Counter()
         self._busy_since: float | None = None
         self._snapshot: dict[str, Any] = dict.fromkeys(
             ("rows", "bytes", "dead", "delivered", "evicted", "corrupted"), 0
         )
         self._snapshot |= {"gaps": {}, "boots": [], "volatile": False, "saved": 0}
-        self._error: StoreError | None = None
         self._stopping = False
         self._ready = threading.Event()
         # Of the main thread.
         self._epoch = ""
         # Of the spool's own thread.
-        self._outbox: Outbox | None = None
-        self._failing_since: float | None = None
-        self._retry_at = 0.0
-        self._reopen_at = 0.0
+        self._store = CardOrMemory(self._path, cap_bytes, min_free)
+        self._adopted: Outbox | None = None
         self._upkeep_at = 0.0
-        self._salvage: Generator[list[Message], None, None] | None = None
-        self._salvage_at = 0.0
+        self._salvage: Salvage | None = None
         self._saved = 0
 
     # The main thread's side
@@ -117,25 +84,21 @@ class Spool:
     def next_number(self, lane: Lane) -> int | None:
         """Return the next number of a lane, which belongs to `epoch`; None: none to be had now. Main thread only."""
         with self._wake:
-            block = self._blocks[lane]
-            number = block.popleft() if block else None
-            if number is not None:
-                self._epoch = self._block_epoch
-            if len(block) <= BLOCK // 2:
+            found = self._numbering.take(lane)
+            if self._numbering.short(lane):
                 self._wake.notify()
+            if found is None:
+                return None
+            self._epoch, number = found
             return number
 
     def offer(self, message: Message) -> bool:
         """Take a message to be stored; False when there was no room for it even in memory. Never waits."""
         with self._wake:
-            if message.epoch == self._store_epoch:
-                self._seen[message.lane] = max(self._seen[message.lane], message.seq)
-            self._ram[message.key] = (message, time.monotonic())
-            self._ram_bytes += len(message.payload)
-            while len(self._ram) > RAM_COUNT or self._ram_bytes > RAM_BYTES:
-                self._drop_one()
+            self._numbering.saw(message)
+            taken = self._unwritten.offer(message, time.monotonic())
             self._wake.notify()
-            return message.key in self._ram
+            return taken
 
     def remember(self, boot: str, offset: float | None, since: float | None = None) -> None:
         """Note the boot and, once known, its clock's offset; see Outbox.remember."""
@@ -149,10 +112,9 @@ class Spool:
 
         def confirm(outbox: Outbox) -> None:
             with self._wake:
-                delivered = list(self._delivered.values())
-                self._delivered.clear()
-                seen = dict(self._seen)
-            for chunk in _chunks(delivered):
+                delivered = self._unwritten.take_delivered()
+                seen = dict(self._numbering.seen)
+            for chunk in chunks(delivered):
                 outbox.put(chunk, delivered=True)
             if ack.epoch == outbox.epoch:
                 for lane, said in ack.lanes.items():
@@ -181,19 +143,20 @@ class Spool:
         with self._wake:
             found = dict(self._snapshot)
             oldest = found.pop("oldest_wall", None)
-            waiting = [message.wall for message, _ in self._ram.values()]
+            waiting = [message.wall for message in self._unwritten.messages()]
             if waiting:
                 oldest = min(waiting) if oldest is None else min(oldest, *waiting)
             busy = self._busy_since
+            problem = self._store.problem
             return found | {
-                "epoch": self._store_epoch,
+                "epoch": self._numbering.store_epoch,
                 "path": self._path,
                 "oldest_s": 0 if oldest is None else max(0, round(time.time() - oldest)),
-                "waiting_in_ram": len(self._ram),
-                "dropped": dict(self._dropped),
+                "waiting_in_ram": len(waiting),
+                "dropped": dict(self._unwritten.dropped),
                 "stalled_s": 0.0 if busy is None else round(time.monotonic() - busy, 1),
-                "problem": None if self._error is None else str(self._error),
-                "hint": None if self._error is None else self._error.hint,
+                "problem": None if problem is None else str(problem),
+                "hint": None if problem is None else problem.hint,
             }
 
     def stop(self, timeout: float) -> bool:
@@ -209,24 +172,13 @@ class Spool:
     def acknowledged(self, keys: Iterable[Key]) -> None:
         """Note that the centre has these messages. Never waits."""
         with self._wake:
-            now = time.monotonic()
-            for key in keys:
-                message = self._ram[key][0] if key in self._ram else None
-                if message is None or key in self._writing or message.rank == Rank.ALARM:
-                    self._done_since = self._done_since if self._done else now
-                    self._done[key] = None
-                    continue
-                del self._ram[key]
-                self._ram_bytes -= len(message.payload)
-                if message.rank != Rank.PICTURE:
-                    self._delivered_since = self._delivered_since if self._delivered else now
-                    self._delivered[key] = message
+            self._unwritten.acknowledge(keys, time.monotonic())
             self._wake.notify()
 
     def refused(self, key: Key, reason: str) -> None:
         """Note that the broker will never take this message. Never waits."""
         with self._wake:
-            self._refused[key] = reason
+            self._unwritten.refuse(key, reason)
             self._wake.notify()
 
     def fetch(self, stream: Stream, after: int, limit: int, reply: Callable[[Stream, Batch | None], None]) -> None:
@@ -255,11 +207,14 @@ class Spool:
                     self._close()
                     return
             except StoreError as error:
-                self._failed(error)
+                self._store.failed(error)
+                outbox = self._store.outbox
                 if stopping:
-                    if self._outbox is not None:
-                        self._outbox.abandon()
+                    if outbox is not None:
+                        outbox.abandon()
                     return
+                if outbox is not None:
+                    self._adopt(outbox)
             finally:
                 with self._wake:
                     self._busy_since = None
@@ -269,41 +224,24 @@ class Spool:
         now = time.monotonic()
         if self._stopping:
             return 0.0
-        if now < self._retry_at:
-            return self._retry_at - now
-        urgent = self._calls or self._fetches or self._lost or self._refused
-        if self._outbox is None or urgent or self._wanting():
+        if now < self._store.retry_at:
+            return self._store.retry_at - now
+        if self._store.outbox is None or self._calls or self._fetches or self._numbering.wanting():
             return 0.0
-        due = [self._upkeep_at]
-        if self._outbox.path != self._path:
-            due.append(self._reopen_at)
+        due = [self._upkeep_at, self._unwritten.due_at()]
+        if (reopen_at := self._store.reopen_at()) is not None:
+            due.append(reopen_at)
         if self._salvage is not None:
-            due.append(self._salvage_at)
-        if self._ram:
-            if self._ram_bytes >= CHUNK_BYTES or any(message.rank == Rank.ALARM for message, _ in self._ram.values()):
-                return 0.0
-            due.append(next(iter(self._ram.values()))[1] + GROUP_SECONDS)
-        if self._done:
-            due.append(0.0 if len(self._done) >= DONE_COUNT else self._done_since + DONE_SECONDS)
-        if self._delivered:
-            due.append(0.0 if len(self._delivered) >= REPLAY_COUNT else self._delivered_since + REPLAY_SECONDS)
+            due.append(self._salvage.due_at)
         return min(due) - now
-
-    def _wanting(self) -> list[Lane]:
-        if self._block_epoch != self._store_epoch:
-            return list(LANES)
-        return [lane for lane in LANES if len(self._blocks[lane]) <= BLOCK // 2]
 
     def _turn(self, *, stopping: bool) -> None:
         """Do what is due."""
         with self._wake:
             self._busy_since = time.monotonic()
         now = time.monotonic()
-        outbox = self._outbox
-        if outbox is None:
-            outbox = self._open()
-        elif outbox.path != self._path and now >= self._reopen_at:
-            outbox = self._return_to_card(outbox)
+        outbox = self._store.use()
+        self._adopt(outbox)
         try:
             self._write(outbox)
         finally:
@@ -311,49 +249,53 @@ class Spool:
         if not stopping:
             self._reserve(outbox)
         self._answer_calls(outbox)
-        with self._wake:
-            delivered = list(self._delivered.values())
-            late = bool(delivered) and now >= self._delivered_since + REPLAY_SECONDS
-        if delivered and (late or stopping or len(delivered) >= REPLAY_COUNT):
-            for chunk in _chunks(delivered):
-                outbox.put(chunk, delivered=True)
-                with self._wake:
-                    for message in chunk:
-                        self._delivered.pop(message.key, None)
+        self._write_for_replay(outbox, math.inf if stopping else now)
         if now >= self._upkeep_at:
             outbox.expire()
             self._upkeep_at = now + UPKEEP_SECONDS
-        if self._salvage is not None and now >= self._salvage_at and not stopping:
-            self._salvage_slice(outbox, self._salvage)
+        if self._salvage is not None and now >= self._salvage.due_at and not stopping:
+            saved = self._salvage.step(outbox)
+            if saved is None:
+                self._end_salvage()
+            else:
+                self._saved += saved
         self._publish_snapshot(outbox)
         self._ready.set()
 
+    def _adopt(self, outbox: Outbox) -> None:
+        """Turn to another store than the one before, if it is another."""
+        if outbox is self._adopted:
+            return
+        self._end_salvage()
+        self._salvage = None if outbox.set_aside is None else Salvage(outbox.set_aside)
+        used = {lane: outbox.reserved(lane) for lane in LANES}
+        with self._wake:
+            self._adopted = outbox
+            self._numbering.turn_over(outbox.epoch, used)
+            for message in self._unwritten.messages():
+                self._numbering.saw(message)
+
     def _write(self, outbox: Outbox) -> None:
         """Commit what waits in memory, rank 0 first, and with it what was acknowledged."""
-        first = True
+        alone = True
         while True:
             with self._wake:
-                chunk = next(iter(_chunks(self._due())), [])
-                done = list(self._done)
-                late = bool(done) and (time.monotonic() >= self._done_since + DONE_SECONDS or len(done) >= DONE_COUNT)
-                if not chunk and not (first and (late or (done and self._stopping))):
-                    break
-                self._writing = frozenset(message.key for message in chunk)
-            first = False
+                now = math.inf if self._stopping else time.monotonic()
+                found = self._unwritten.begin(now, everything=bool(self._calls), alone=alone)
+            if found is None:
+                break
+            alone = False
             try:
-                outbox.put(chunk, done=done)
-            finally:
+                outbox.put(found[0], done=found[1])
+            except BaseException:
                 with self._wake:
-                    self._writing = frozenset()
+                    self._unwritten.failed()
+                raise
             with self._wake:
-                for message in chunk:
-                    if self._ram.pop(message.key, None) is not None:
-                        self._ram_bytes -= len(message.payload)
-                for key in done:
-                    self._done.pop(key, None)
+                self._unwritten.written(*found)
         with self._wake:
-            refused, self._refused = self._refused, {}
-            lost, self._lost = self._lost, []
+            refused = self._unwritten.take_refused()
+            lost = self._unwritten.take_lost()
         for key, reason in refused.items():
             outbox.bury(key, reason)
         for epoch, name, seq in lost:
@@ -361,28 +303,21 @@ class Spool:
                 if lane == name and epoch == outbox.epoch:
                     outbox.note_lost(lane, seq)
 
-    def _due(self) -> list[Message]:
-        """Return what has to be written now, rank 0 first; the rest may be acknowledged before its time comes."""
-        before = time.monotonic() - GROUP_SECONDS
-        everything = self._stopping or self._calls or self._ram_bytes >= CHUNK_BYTES
-        due = [
-            message
-            for message, since in self._ram.values()
-            if everything or message.rank == Rank.ALARM or since <= before or message.key in self._refused
-        ]
-        return sorted(due, key=lambda message: message.rank != Rank.ALARM)
+    def _write_for_replay(self, outbox: Outbox, now: float) -> None:
+        with self._wake:
+            delivered = self._unwritten.for_replay(now)
+        for chunk in chunks(delivered):
+            outbox.put(chunk, delivered=True)
+            with self._wake:
+                self._unwritten.kept_for_replay(chunk)
 
     def _reserve(self, outbox: Outbox) -> None:
         with self._wake:
-            wanting = self._wanting()
+            wanting = self._numbering.wanting()
         for lane in wanting:
             numbers = outbox.reserve(lane, BLOCK)
             with self._wake:
-                if self._block_epoch != outbox.epoch:
-                    for block in self._blocks.values():
-                        block.clear()
-                    self._block_epoch = outbox.epoch
-                self._blocks[lane].extend(numbers)
+                self._numbering.add(outbox.epoch, lane, numbers)
 
     def _answer_calls(self, outbox: Outbox) -> None:
         while True:
@@ -398,120 +333,21 @@ class Spool:
                 if not self._fetches:
                     return
                 stream, after, limit, reply = self._fetches.popleft()
-                upto = 0 if stream == "saved" else self._seen[stream]
-                waiting = [
-                    message
-                    for message, _ in self._ram.values()
-                    if message.lane == stream and message.epoch == outbox.epoch and message.seq > after
-                ]
-                done = set(self._done)
+                upto = 0 if stream == "saved" else self._numbering.seen[stream]
+                waiting = self._unwritten.behind(outbox.epoch, stream, after)
+                done = set(self._unwritten.done())
             try:
-                batch = _batch(outbox, stream, after, limit, waiting, upto, done)
+                batch = read_batch(outbox, stream, after, limit, waiting=waiting, done=done, upto=upto)
             except StoreError:
                 reply(stream, None)
                 raise
             reply(stream, batch)
-
-    # When the card fails
-
-    def _open(self) -> Outbox:
-        try:
-            outbox = Outbox.open(self._path, self._cap, self._min_free)
-        except StoreError as error:
-            self._failed(error)
-            outbox = self._give_up()
-        self._adopt(outbox)
-        return outbox
-
-    def _adopt(self, outbox: Outbox) -> None:
-        self._end_salvage()
-        self._salvage = None if outbox.set_aside is None else salvage_of(outbox.set_aside)
-        used = {lane: outbox.reserved(lane) for lane in LANES}
-        with self._wake:
-            self._outbox = outbox
-            self._store_epoch = outbox.epoch
-            self._seen = used
-            for message, _ in self._ram.values():
-                if message.epoch == outbox.epoch:
-                    self._seen[message.lane] = max(self._seen[message.lane], message.seq)
-
-    def _salvage_slice(self, outbox: Outbox, salvage: Generator[list[Message], None, None]) -> None:
-        """Save a few messages of the store that was set aside; new ones are never kept waiting by that for long."""
-        found = next(salvage, None)
-        if found is None:
-            outbox.salvaged()
-            self._salvage = None
-            return
-        for chunk in _chunks(found):
-            outbox.put(chunk)
-        self._saved += len(found)
-        self._salvage_at = time.monotonic() + SALVAGE_PAUSE
 
     def _end_salvage(self) -> None:
         """Close what salvage reads, on the thread that opened it."""
         if self._salvage is not None:
             self._salvage.close()
         self._salvage = None
-
-    def _give_up(self) -> Outbox:
-        """Go on in memory, under an epoch of its own."""
-        self._reopen_at = time.monotonic() + RETRY_SECONDS
-        self._retry_at = 0.0
-        self._failing_since = None
-        return Outbox.open(store.MEMORY, MEMORY_BYTES, 0)
-
-    def _return_to_card(self, memory: Outbox) -> Outbox:
-        """Try the card again, and move there what was kept in memory."""
-        self._reopen_at = time.monotonic() + RETRY_SECONDS
-        try:
-            outbox = Outbox.open(self._path, self._cap, self._min_free)
-        except StoreError as error:
-            self._failed(error)
-            self._retry_at = 0.0
-            return memory
-        for stream in STREAMS:
-            place = 0
-            while found := memory.pending(stream, place, 256):
-                outbox.put([message for _, message in found])
-                place = found[-1][0]
-        memory.abandon()
-        with self._wake:
-            self._error = None
-        self._adopt(outbox)
-        return outbox
-
-    def _failed(self, error: StoreError) -> None:
-        now = time.monotonic()
-        with self._wake:
-            self._error = error
-        if self._failing_since is None:
-            self._failing_since = now
-        self._retry_at = now + 1.0
-        outbox = self._outbox
-        if outbox is None or outbox.path == store.MEMORY:
-            return
-        if isinstance(error, store.Damaged):
-            outbox.abandon()
-            self._outbox = None
-            with contextlib.suppress(OSError):  # opening it will say what is wrong
-                store.set_aside(Path(self._path), "damaged")
-            self._retry_at = 0.0
-        elif now - self._failing_since >= GIVE_UP_SECONDS:
-            with contextlib.suppress(StoreError):
-                outbox.close()
-            self._adopt(self._give_up())
-
-    def _close(self) -> None:
-        outbox = self._outbox
-        if outbox is None:
-            return
-        with self._wake:
-            unused: dict[Lane, int] = {}
-            if self._block_epoch == outbox.epoch:
-                unused = {lane: block[0] for lane, block in self._blocks.items() if block}
-            for block in self._blocks.values():
-                block.clear()
-        outbox.close(unused=unused)
 
     def _publish_snapshot(self, outbox: Outbox) -> None:
         found = outbox.counts() | {
@@ -520,60 +356,13 @@ class Spool:
             "volatile": outbox.path == store.MEMORY,
             "saved": self._saved,
         }
-        self._failing_since = None
         with self._wake:
             self._snapshot = found
-            if outbox.path == self._path:
-                self._error = None
+            self._store.succeeded()
 
-    def _drop_one(self) -> None:
-        """Let go of what is worth least in memory, the oldest of it; called with the lock held."""
-        candidates = [key for key in self._ram if key not in self._writing]
-        if not candidates:
-            return
-        worths: dict[Key, Worth] = {key: worth_of(self._ram[key][0]) for key in candidates}
-        key = min(candidates, key=lambda candidate: worths[candidate])
-        message, _ = self._ram.pop(key)
-        self._ram_bytes -= len(message.payload)
-        self._dropped[f"{kind_of(message)}/{message.rank.value}"] += 1
-        self._lost.append(key)
-
-
-def kind_of(message: Message) -> str:
-    """Return what a message is, from its topic: the event's kind, media or reply."""
-    parts = message.topic.split("/")
-    return parts[2] if parts[1:2] == ["event"] and len(parts) > 2 else "/".join(parts[1:2])
-
-
-def _chunks(messages: list[Message]) -> Iterable[list[Message]]:
-    """Return the messages in runs that fit one transaction."""
-    chunk: list[Message] = []
-    size = 0
-    for message in messages:
-        if chunk and size + len(message.payload) > CHUNK_BYTES:
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(message)
-        size += len(message.payload)
-    if chunk:
-        yield chunk
-
-
-def _batch(
-    outbox: Outbox, stream: Stream, after: int, limit: int, waiting: list[Message], upto: int, done: set[Key]
-) -> Batch:
-    """Return what follows `after` in the store and in memory, in order; nothing is skipped."""
-    place = after
-    while found := outbox.pending(stream, place, limit):
-        place = found[-1][0]
-        if stored := [message for _, message in found if message.key not in done]:
-            between = [message for message in waiting if message.seq < place and message.seq > after]
-            merged = {message.key: message for message in [*stored, *between]}
-            ordered = list(merged.values())
-            if stream != "saved":
-                ordered.sort(key=lambda message: message.seq)
-            return Batch(stream, outbox.epoch, ordered, place)
-    rest = sorted((message for message in waiting if message.seq > after), key=lambda message: message.seq)[:limit]
-    if rest:
-        return Batch(stream, outbox.epoch, rest, rest[-1].seq)
-    return Batch(stream, outbox.epoch, upto=upto)
+    def _close(self) -> None:
+        outbox = self._store.outbox
+        if outbox is not None:
+            with self._wake:
+                unused = self._numbering.give_back(outbox.epoch)
+            outbox.close(unused=unused)
