@@ -1,7 +1,7 @@
 """The store's bookkeeping: transactions, and what memory knows of the card, which are changed together or not at all.
 
-Rows and bytes of each worth, numbers, gaps, starts whose end has not come. Which message goes where and when is the
-outbox's business (outbox.py). On the thread that owns the store.
+Rows and bytes of each worth, numbers, starts whose end has not come; gaps stand in gaps.py. Which message comes and
+goes, and when, is the outbox's business (outbox.py, room.py). On the thread that owns the store.
 """
 
 from __future__ import annotations
@@ -10,20 +10,18 @@ import contextlib
 import os
 import sqlite3
 import zlib
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import rows, store
-from gateway.uplink.ranges import Range, Ranges
+from gateway.uplink.gaps import Gaps
 from gateway.uplink.worth import Worth
 from gateway.wire.draft import LANES, Lane
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-Why = Literal["void", "evicted", "expired"]
-WHYS: tuple[Why, ...] = ("void", "evicted", "expired")
-GAP_RANGES = 256
-"""Of each lane and reason; the oldest are forgotten, and answered as expired when the centre asks."""
+    from gateway.wire.message import Message
+
 HEADROOM_PAGES = 16
 """Kept back so that a full store can still delete and count."""
 
@@ -43,7 +41,7 @@ class Books:
         self.path = path
         self.epoch = ""
         self.reserved: dict[Lane, int] = {}
-        self.gaps: dict[tuple[Lane, Why], Ranges] = {(lane, why): Ranges(GAP_RANGES) for lane in LANES for why in WHYS}
+        self.gaps = Gaps(db)
         self.starts: dict[str, int] = {}
         """Places of the starts whose end is not stored, by episode."""
         self.tally: dict[int, list[int]] = {}
@@ -109,8 +107,7 @@ class Books:
             self.reserved[LANES[place]] = reserved
         if set(self.reserved) != set(LANES):
             raise store.Damaged(f"{self.path} misses a lane", store.SET_ASIDE)
-        for place, why, first, last in self.db.execute("SELECT * FROM gap ORDER BY first").fetchall():
-            self.gaps[LANES[place], why].add(first, last)
+        self.gaps.load()
 
     def _take_possession(self) -> None:
         """Note that the store is open, and which numbers nobody knows about."""
@@ -121,7 +118,7 @@ class Books:
                 used = self.highest(lane)
                 if not exact and self.reserved[lane] > used:
                     # Who had these numbers is not known: they are never given again.
-                    self.note_gap(lane, "void", used + 1, self.reserved[lane])
+                    self.gaps.note(lane, "void", used + 1, self.reserved[lane])
         self.checkpoint()
 
     def resize(self) -> None:
@@ -170,7 +167,8 @@ class Books:
                 yield
                 self.db.execute("COMMIT")
         except BaseException:
-            self.tally, self.starts, self.reserved, self.gaps, self.meta = before
+            self.tally, self.starts, self.reserved, gaps, self.meta = before
+            self.gaps.restore(gaps)
             with contextlib.suppress(sqlite3.Error):
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -188,9 +186,8 @@ class Books:
         return self._limit if forced else self._limit - HEADROOM_PAGES
 
     def _snapshot(self) -> tuple[Any, ...]:
-        gaps = {name: ranges.copy() for name, ranges in self.gaps.items()}
         tally = {worth: list(counts) for worth, counts in self.tally.items()}
-        return tally, dict(self.starts), dict(self.reserved), gaps, dict(self.meta)
+        return tally, dict(self.starts), dict(self.reserved), self.gaps.copy(), dict(self.meta)
 
     # Entries; all but `age` and `highest` inside a transaction
 
@@ -208,8 +205,7 @@ class Books:
         """Return the highest number of a lane that is known to have been used."""
         low, high = rows.bounds(lane)
         found = self.read("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high))[0][0]
-        gaps = [range_[1] for why in WHYS for range_ in self.gaps[lane, why].as_list()[-1:]]
-        return max(0 if found is None else found - low, *gaps, 0)
+        return max(0 if found is None else found - low, self.gaps.highest(lane))
 
     def set_meta(self, name: str, value: str) -> None:
         """Note a fact about the store."""
@@ -223,11 +219,27 @@ class Books:
         self.db.execute("UPDATE lane SET reserved = ?, guard = ? WHERE lane = ?", (number, guard, place))
         self.reserved[lane] = number
 
-    def count(self, worth: int, number: int, size: int) -> None:
-        """Note that rows came or went."""
-        tally = self.tally.setdefault(worth, [0, 0])
-        tally[0] += number
-        tally[1] += size
+    def insert(self, message: Message, worth: Worth) -> None:
+        """Add a message, if it is not there; of another epoch than the store's: as a saved one."""
+        origin = None
+        place = rows.bounds(message.lane)[0] + message.seq
+        if message.epoch != self.epoch:
+            origin = rows.origin_of(message.key)
+            low, high = rows.bounds("saved")
+            top = self.db.execute("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high)).fetchone()[0]
+            place = (top or low) + 1
+        size = len(message.payload)
+        row: tuple[Any, ...]
+        row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, message.id, message.topic)
+        row += (message.episode, message.phase, origin, None, rows.checksum(message), message.payload)
+        marks = ", ".join("?" * len(row))
+        if self.db.execute(f"INSERT OR IGNORE INTO message VALUES ({marks})", row).rowcount != 1:  # noqa: S608
+            return
+        self._count(worth, 1, size)
+        if worth == Worth.START:
+            self.starts[message.episode] = place
+        elif message.phase == "end" and (start := self.starts.pop(message.episode, None)) is not None:
+            self.change(start, Worth.START_ENDED, only=Worth.START)  # it may be delivered by now
 
     def change(self, place: int, worth: Worth, note: str | None = None, *, only: Worth | None = None) -> None:
         """Give a row another worth, if it is there (and of worth `only`)."""
@@ -238,36 +250,39 @@ class Books:
             self.db.execute("UPDATE message SET worth = ? WHERE key = ?", (worth, place))
         else:
             self.db.execute("UPDATE message SET worth = ?, note = ? WHERE key = ?", (worth, note, place))
-        self.count(found[0], -1, -found[1])
-        self.count(worth, 1, found[1])
+        self._count(found[0], -1, -found[1])
+        self._count(worth, 1, found[1])
+
+    def place_of(self, key: rows.Key) -> int | None:
+        """Return where a message is, or would be; None for one of another epoch that was never saved."""
+        epoch, lane, seq = key
+        if epoch == self.epoch:
+            return rows.place_of(lane, seq)
+        row = self.db.execute("SELECT key FROM message WHERE origin = ?", (rows.origin_of(key),)).fetchone()
+        return None if row is None else int(row[0])
+
+    def deliver(self, key: rows.Key) -> None:
+        """Note that the centre has a message, if it is there; only events of this epoch are kept for replay."""
+        place = self.place_of(key)
+        if place is None:
+            return
+        if key[1] == "media" or rows.lane_at(place) is None:
+            self.remove(place)
+        else:
+            self.change(place, Worth.DELIVERED)
 
     def remove(self, place: int) -> None:
         """Delete a row, if it is there."""
         for worth, size in self.db.execute(
             "DELETE FROM message WHERE key = ? RETURNING worth, size", (place,)
         ).fetchall():
-            self.count(worth, -1, -size)
+            self._count(worth, -1, -size)
 
-    def note_gap(self, lane: Lane, why: Why, first: int, last: int) -> None:
-        """Note that numbers will not come."""
-        self._store_gap(lane, why, *self.gaps[lane, why].add(first, last))
-
-    def note_gap_at(self, place: int, why: Why) -> None:
-        """Note that the message at a place will not come; nothing for a saved one, whose epoch is over."""
-        if here := rows.lane_at(place):
-            self.note_gap(here[0], why, here[1], here[1])
-
-    def cut_gaps(self, lane: Lane, upto: int) -> None:
-        """Forget gaps up to a number."""
-        for why in WHYS:
-            self._store_gap(lane, why, *self.gaps[lane, why].cut(upto))
-
-    def _store_gap(self, lane: Lane, why: Why, gone: list[Range], came: list[Range]) -> None:
-        place = LANES.index(lane)
-        for first, _ in gone:
-            self.db.execute("DELETE FROM gap WHERE lane = ? AND why = ? AND first = ?", (place, why, first))
-        for first, last in came:
-            self.db.execute("INSERT OR REPLACE INTO gap VALUES (?, ?, ?, ?)", (place, why, first, last))
+    def _count(self, worth: int, number: int, size: int) -> None:
+        """Note that rows came or went."""
+        tally = self.tally.setdefault(worth, [0, 0])
+        tally[0] += number
+        tally[1] += size
 
 
 def _guard(epoch: str, place: int, number: int) -> int:

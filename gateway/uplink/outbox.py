@@ -1,8 +1,9 @@
 """The outbox: a durable store of numbered messages in one SQLite file.
 
 What a method wrote is on the card when it returns. Synchronous, no thread of its own: the thread that opens it owns it
-(spool.py), and nobody else may wait for a card. What goes first when it is full, and what the centre is told about it,
-is decided here; when to write is not.
+(spool.py), and nobody else may wait for a card. What comes, what was delivered and what leaves again is decided here;
+when to write is not (spool.py). Opening is in opening.py, reading in reading.py, what leaves for good in room.py,
+transactions and counts in books.py, gaps in gaps.py.
 """
 
 from __future__ import annotations
@@ -14,33 +15,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
-from gateway.uplink import store
-from gateway.uplink.books import Books, NewerError, Why
+from gateway.uplink import room, store
+from gateway.uplink.opening import open_books
 from gateway.uplink.ranges import Range, Ranges
-from gateway.uplink.rows import (
-    COLUMNS,
-    STREAMS,
-    Key,
-    Stream,
-    bounds,
-    checksum,
-    lane_at,
-    message_in,
-    origin_of,
-    place_of,
-    worth_again,
-)
+from gateway.uplink.reading import read_waiting
+from gateway.uplink.rows import STREAMS, Key, Stream, bounds, worth_again
 from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from gateway.uplink.books import Books
+    from gateway.uplink.gaps import Why
     from gateway.wire.draft import Lane
     from gateway.wire.message import Message
 
-DELIVERED_SECONDS = 24 * 3600
-PICTURE_SECONDS = 72 * 3600
 BOOTS = 64
 CHUNK_BYTES = 256 * 1024
 """Most payload in one transaction: bounds the journal, and how long an alarm waits behind others."""
@@ -86,27 +76,11 @@ class Outbox:
         Raises:
             StoreError: there can be no store here now.
         """
-        name = str(path)
         if cap_bytes < LEAST_CAP:
             raise StoreError(f"store cap of {cap_bytes} bytes", f"give the store at least {LEAST_CAP} bytes")
-
-        def books(aside: str) -> Books:
-            return _open_books(Books(store.connect(name, open_file), name, cap_bytes, min_free, clock), aside, had)
-
-        try:
-            had = store.prepare(name)
-            try:
-                found = books("")
-            except (store.Damaged, NewerError) as error:
-                why = "newer" if isinstance(error, NewerError) else "damaged"
-                store.set_aside(Path(name), why)
-                found = books(why)
-        except OSError as error:
-            raise StoreError(
-                f"{name}: {error.strerror or error}", "check that the folder exists and belongs to the service"
-            ) from error
-        why = found.meta.get("aside", "")
-        return cls(found, store.aside_of(Path(name), why) if why else None)
+        books = open_books(str(path), cap_bytes, min_free, clock, open_file)
+        why = books.meta.get("aside", "")
+        return cls(books, store.aside_of(Path(books.path), why) if why else None)
 
     def close(self, *, unused: dict[Lane, int] | None = None) -> None:
         """Close the store in order.
@@ -178,7 +152,7 @@ class Outbox:
                 for message in messages:
                     self._insert(message, delivered=delivered)
                 for key in done:  # after that: an alarm may be acknowledged before it is stored
-                    self._deliver(key)
+                    self._books.deliver(key)
         except StoreError as error:
             if not is_full_error(error):
                 raise
@@ -191,16 +165,16 @@ class Outbox:
         """Note that the centre has these messages; unknown ones are ignored."""
         with self._books.writing(forced=True):
             for key in keys:
-                self._deliver(key)
+                self._books.deliver(key)
 
     def bury(self, key: Key, reason: str) -> None:
         """Keep a message as dead: it was refused for good, and its number will not come."""
         with self._books.writing():
-            place = self._place_of(key)
+            place = self._books.place_of(key)
             if place is None:
                 return
             self._books.change(place, Worth.DEAD, reason)
-            self._books.note_gap_at(place, "evicted")
+            self._books.gaps.note_at(place, "evicted")
 
     def pending(self, stream: Stream, after: int, limit: int) -> list[tuple[int, Message]]:
         """Return messages still to be delivered in the order of sending, each with its place.
@@ -210,27 +184,13 @@ class Outbox:
             after: only messages whose place is greater.
             limit: at most as many, and not much more than CHUNK_BYTES.
         """
-        low, high = bounds(stream)
-        found: list[tuple[int, Message]] = []
-        size = 0
-        query = f"SELECT {COLUMNS} FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key LIMIT ?"  # noqa: S608
-        damaged = []
-        with self._books.explained(), contextlib.closing(self._db.cursor()) as cursor:
-            for row in cursor.execute(query, (low + after, high, WAITING, limit)):
-                message = message_in(row, self.epoch)
-                if message is None:
-                    damaged.append(row[0])
-                    continue
-                found.append((row[0] - low, message))
-                size += len(row[-1])
-                if size >= CHUNK_BYTES:
-                    break
+        found, damaged = read_waiting(self._books, stream, after, limit, CHUNK_BYTES)
         if damaged:
             self.corrupted += len(damaged)
             with self._books.writing():
                 for place in damaged:
                     self._books.change(place, Worth.DEAD, "changed on the card")
-                    self._books.note_gap_at(place, "evicted")
+                    self._books.gaps.note_at(place, "evicted")
         return found
 
     def confirm(self, lane: Lane, upto: int, missing: Sequence[Range]) -> None:
@@ -262,15 +222,15 @@ class Outbox:
                 if worth == Worth.DELIVERED:
                     self._books.change(place, worth_again(rank, alarm=bool(alarm)))
                 if place - low > expected:
-                    self._books.note_gap(lane, "expired", expected, place - low - 1)
+                    self._books.gaps.note(lane, "expired", expected, place - low - 1)
                 expected = place - low + 1
             if expected <= last:
-                self._books.note_gap(lane, "expired", expected, last)
+                self._books.gaps.note(lane, "expired", expected, last)
 
     def note_lost(self, lane: Lane, seq: int) -> None:
         """Note that a message was dropped before it could be stored."""
         with self._books.writing():
-            self._books.note_gap(lane, "evicted", seq, seq)
+            self._books.gaps.note(lane, "evicted", seq, seq)
 
     def expire(self) -> None:
         """Remove what was kept long enough: delivered events after 24 h, undelivered pictures after 72 h of running.
@@ -279,22 +239,7 @@ class Outbox:
         """
         with self._books.writing():
             self._books.keep_age()
-            for worth, seconds in (
-                (Worth.DELIVERED, DELIVERED_SECONDS),
-                (Worth.PICTURE, PICTURE_SECONDS),
-                (Worth.ALARM_PICTURE, PICTURE_SECONDS),
-            ):
-                for stream in STREAMS:
-                    self._expire(worth, *bounds(stream), self._books.age() - seconds)
-
-    def _expire(self, worth: Worth, low: int, high: int, before: int) -> None:
-        query = "SELECT key, age FROM message WHERE worth = ? AND key BETWEEN ? AND ? ORDER BY key LIMIT 256"
-        for place, age in self._db.execute(query, (worth, low, high)).fetchall():
-            if age > before:
-                break
-            self._books.remove(place)
-            if worth >= WAITING:
-                self._books.note_gap_at(place, "expired")
+            room.expire(self._books)
 
     # What others are told
 
@@ -320,16 +265,12 @@ class Outbox:
 
     def gaps(self) -> dict[Lane, dict[Why, list[Range]]]:
         """Return the numbers that will never come, for up/gap."""
-        found: dict[Lane, dict[Why, list[Range]]] = {}
-        for (lane, why), ranges in self._books.gaps.items():
-            if ranges.as_list():
-                found.setdefault(lane, {})[why] = ranges.as_list()
-        return found
+        return self._books.gaps.by_lane()
 
     def forget_gaps(self, lane: Lane, upto: int) -> None:
         """Forget gaps up to a number: the centre knows them."""
         with self._books.writing():
-            self._books.cut_gaps(lane, upto)
+            self._books.gaps.cut(lane, upto)
 
     def remember(self, boot: str, offset: float | None, since: float | None = None) -> None:
         """Note a boot, and once the clock is right its offset (wall minus monotonic seconds), for up/clock."""
@@ -351,36 +292,7 @@ class Outbox:
     def _insert(self, message: Message, *, delivered: bool) -> None:
         if delivered and message.rank == Rank.PICTURE:
             return
-        worth = Worth.DELIVERED if delivered else worth_of(message)
-        origin = None
-        place = bounds(message.lane)[0] + message.seq
-        if message.epoch != self.epoch:
-            origin = origin_of(message.key)
-            low, high = bounds("saved")
-            top = self._db.execute("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high)).fetchone()[0]
-            place = (top or low) + 1
-        size = len(message.payload)
-        row: tuple[Any, ...]
-        row = (
-            place,
-            worth,
-            size,
-            self._books.age(),
-            message.rank,
-            message.alarm,
-            message.wall,
-            message.id,
-            message.topic,
-        )
-        row += (message.episode, message.phase, origin, None, checksum(message), message.payload)
-        marks = ", ".join("?" * len(row))
-        if self._db.execute(f"INSERT OR IGNORE INTO message VALUES ({marks})", row).rowcount != 1:  # noqa: S608
-            return
-        self._books.count(worth, 1, size)
-        if worth == Worth.START:
-            self._books.starts[message.episode] = place
-        elif message.phase == "end" and (start := self._books.starts.pop(message.episode, None)) is not None:
-            self._books.change(start, Worth.START_ENDED, only=Worth.START)  # it may be delivered by now
+        self._books.insert(message, Worth.DELIVERED if delivered else worth_of(message))
 
     def _put_with_force(self, message: Message, *, delivered: bool) -> None:
         limit = Worth.DELIVERED if delivered else worth_of(message)
@@ -393,44 +305,14 @@ class Outbox:
             except StoreError as error:
                 if not is_full_error(error):
                     raise
-                if not self._evict(limit, len(message.payload)):
+                gone = room.evict(self._books, limit, len(message.payload))
+                self.evicted += sum(worth >= WAITING for worth in gone)
+                if not gone:
                     self.evicted += 1
                     with self._books.writing(forced=True):
                         if message.epoch == self.epoch:
-                            self._books.note_gap(message.lane, "evicted", message.seq, message.seq)
+                            self._books.gaps.note(message.lane, "evicted", message.seq, message.seq)
                     return
-
-    def _evict(self, upto: Worth, size: int) -> bool:
-        """Remove the rows that are worth least, none above `upto`, until `size` bytes may fit; whether any went."""
-        freed = rows = 0
-        query = "SELECT key, worth, size FROM message WHERE worth <= ? ORDER BY worth, key LIMIT 64"
-        with self._books.writing(forced=True):
-            for place, worth, bytes_ in self._db.execute(query, (upto,)).fetchall():
-                self._books.remove(place)
-                rows += 1
-                freed += bytes_ + 200
-                if worth >= WAITING:
-                    self.evicted += 1
-                    self._books.note_gap_at(place, "evicted")
-                if freed > size + 8 * store.PAGE:
-                    break
-        return rows > 0
-
-    def _deliver(self, key: Key) -> None:
-        place = self._place_of(key)
-        if place is None:
-            return
-        if key[1] == "media" or lane_at(place) is None:
-            self._books.remove(place)
-        else:
-            self._books.change(place, Worth.DELIVERED)
-
-    def _place_of(self, key: Key) -> int | None:
-        epoch, lane, seq = key
-        if epoch == self.epoch:
-            return place_of(lane, seq)
-        row = self._db.execute("SELECT key FROM message WHERE origin = ?", (origin_of(key),)).fetchone()
-        return None if row is None else int(row[0])
 
 
 def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
@@ -445,21 +327,6 @@ def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
         size += len(message.payload)
     if chunk:
         yield chunk
-
-
-def _open_books(books: Books, aside: str, journalled: bool) -> Books:  # noqa: FBT001
-    """Load the books; close the file when they are of no use."""
-    try:
-        try:
-            books.load(journalled=journalled, aside=aside)
-        except sqlite3.Error as error:
-            raise store.explain(error, books.path, opening=True) from error
-        except (TypeError, ValueError, LookupError) as error:  # values that this program never writes
-            raise store.Damaged(f"{books.path} holds nonsense: {error}", store.SET_ASIDE) from error
-    except BaseException:
-        books.db.close()
-        raise
-    return books
 
 
 def is_full_error(error: StoreError) -> bool:

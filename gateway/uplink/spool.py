@@ -3,8 +3,8 @@
 Others hand in messages and acknowledgements and go on. Rank 0 is committed at once, the rest together soon after,
 unless the centre has it by then. Here is who may call what on which thread, and in which order things are done; not
 here: what waits in memory, how long, and what is dropped (unwritten.py), numbers (numbering.py), what happens when the
-card fails (fallback.py), what was set aside (salvage.py), what is read for the
-deliver thread (reading.py), what goes first in the store (outbox.py).
+card fails (fallback.py), what was set aside (salvage.py), what is read for the deliver thread (reading.py), the store
+itself (outbox.py).
 """
 
 from __future__ import annotations

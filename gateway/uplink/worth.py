@@ -1,6 +1,6 @@
 """What a message is worth when there is no room for all: one table for the card and for memory.
 
-Pure. Who drops, counts and reports does not belong here (outbox.py, spool.py).
+Pure. Who drops, counts and reports does not belong here (room.py, unwritten.py).
 """
 
 from __future__ import annotations

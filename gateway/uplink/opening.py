@@ -1,0 +1,59 @@
+"""How a store comes to be open: the one that is there, or a fresh one when that cannot be used and is set aside.
+
+What makes a file unusable is known in store.py and books.py. On the thread that will own the store; it may wait for
+the card.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gateway.errors import StoreError
+from gateway.uplink import store
+from gateway.uplink.books import Books, NewerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def open_books(
+    path: str, cap_bytes: int, min_free: int, clock: Callable[[], float], open_file: Callable[..., Any]
+) -> Books:
+    """Open the store, or make it; see Outbox.open.
+
+    Raises:
+        StoreError: there can be no store here now.
+    """
+
+    def books(aside: str) -> Books:
+        return _load(Books(store.connect(path, open_file), path, cap_bytes, min_free, clock), aside, journalled=had)
+
+    try:
+        had = store.prepare(path)
+        try:
+            return books("")
+        except (store.Damaged, NewerError) as error:
+            why = "newer" if isinstance(error, NewerError) else "damaged"
+            store.set_aside(Path(path), why)
+            return books(why)
+    except OSError as error:
+        raise StoreError(
+            f"{path}: {error.strerror or error}", "check that the folder exists and belongs to the service"
+        ) from error
+
+
+def _load(books: Books, aside: str, *, journalled: bool) -> Books:
+    """Load the books; close the file when they are of no use."""
+    try:
+        try:
+            books.load(journalled=journalled, aside=aside)
+        except sqlite3.Error as error:
+            raise store.explain(error, books.path, opening=True) from error
+        except (TypeError, ValueError, LookupError) as error:  # values that this program never writes
+            raise store.Damaged(f"{books.path} holds nonsense: {error}", store.SET_ASIDE) from error
+    except BaseException:
+        books.db.close()
+        raise
+    return books
