@@ -181,6 +181,8 @@ class Eye:
             return self._gone(now, self.process.returncode)
         limit = self._silence_limit if self.running else START_SECONDS
         if now - self._heard > limit:
+            if self._speaks:  # it was this process that slept; what it said is heard next
+                return []
             if self._alive:  # otherwise it said itself why it ends, and hangs in its end
                 silence = f"nothing was heard from the camera's process for {now - self._heard:.0f} s"
                 self._fail("eye-silent", silence, "it is started again by itself")
@@ -200,6 +202,16 @@ class Eye:
         """End it now; for the end of the daemon."""
         self._stopping = True
         return self._abandon(time.monotonic()) if self.process is not None else []
+
+    @property
+    def _speaks(self) -> bool:
+        """Whether something waits to be heard."""
+        if self.socket is None:
+            return False
+        try:
+            return bool(self.socket.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            return False
 
     @property
     def _alive(self) -> bool:
@@ -250,6 +262,7 @@ class Eye:
             case "snapshot":
                 self.snapshots.append((str(note["id"]), str(note["refused"])))
             case "fault":
+                log.warning("eye %s: %s: %s; %s", self.name, note["code"], note["message"], note["hint"])
                 self.faults[str(note["code"])] = (str(note["message"]), str(note["hint"]))
             case "failed":
                 self._fail(str(note["code"]), str(note["message"]), str(note["hint"]))

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.configuration import load
+from gateway.control import SOCKET_NAME, ask
 from gateway.daemon import Daemon
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
@@ -114,3 +115,11 @@ def test_a_journal_that_hangs_holds_up_no_end(tmp_path: Path, mosquitto: Mosquit
         gateway.process.wait(10)
         os.close(unread)
         os.close(full)
+
+
+@pytest.mark.parametrize("after", [-1, 10**30, "first", None])
+def test_a_page_from_nowhere_is_refused(gateway: Gateway, after: object) -> None:
+    """A place in the store that cannot be is an error in the answer; the thread that owns the store never sees it."""
+    question = {"ask": "outbox-page", "stream": "event", "after": after}
+    assert "after" in ask(gateway.folder / "run" / SOCKET_NAME, question, 10.0)["error"]
+    assert gateway.answers()

@@ -89,6 +89,18 @@ def test_an_eye_that_leaves_without_a_word_is_no_healthy_one(joined: tuple[Eye, 
     assert (eye.process, eye.state, eye.code) == (None, "off", "eye-died")
 
 
+def test_a_daemon_that_slept_does_not_blame_the_eye(joined: tuple[Eye, socket.socket]) -> None:
+    """After a pause of the daemon itself, what an eye said meanwhile is heard before its silence is judged."""
+    eye, theirs = joined
+    theirs.send(pack_draft(draft("motion", "start")))
+    late = time.monotonic() + 100
+    assert eye.tick(late) == []
+    assert eye.process is not None
+    assert len(list(eye.hear())) == 1
+    assert len(eye.tick(late)) == 1  # now it is silent, and its open episode ends
+    assert (eye.process, eye.code) == (None, "eye-silent")
+
+
 def test_a_moved_view_is_latched_at_once(joined: tuple[Eye, socket.socket]) -> None:
     """An eye that dies after it told of a moved view, before its next beat, comes back without pictures."""
     eye, theirs = joined
