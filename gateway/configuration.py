@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import json
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,7 +244,7 @@ def _complaint(
         near = difflib.get_close_matches(str(location[-1]), allowed, 1)
         guess = f" (did you mean {near[0]}?)" if near else ""
         return f"{where}: {key}: there is no such key{guess}; allowed: {', '.join(allowed)}"
-    found = json.dumps(detail["input"], default=str)
+    found = re.sub(r"//[^/@\"]*@", "//***@", json.dumps(detail["input"], default=str))  # a password is not for logs
     if len(found) > 80:
         found = found[:77] + "..."
     message = detail["msg"].removeprefix("Value error, ")

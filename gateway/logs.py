@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import queue
 import sys
 from collections import deque
@@ -73,7 +74,9 @@ class Writer(QueueListener):
 def start(*, verbose: bool = False) -> Writer:
     """Send all log lines to stderr through the queue; return what writes them, whose `finish` writes what is left."""
     target = logging.StreamHandler(sys.stderr)
-    target.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+    # The journal stamps its lines itself; a file or a terminal does not.
+    stamp = "" if os.environ.get("JOURNAL_STREAM") else "%(asctime)s "
+    target.setFormatter(logging.Formatter(stamp + "%(levelname)s %(name)s: %(message)s"))
     lines: queue.Queue[logging.LogRecord] = queue.Queue(QUEUED_LINES)
     listener = Writer(lines, target)
     level = logging.DEBUG if verbose else logging.INFO

@@ -7,6 +7,7 @@ daemon's main thread; reads /proc and /sys only.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
     from gateway.wire.message import Address
     from gateway.wire.payloads import BootOffset, Camera, ConfigReport
 
+log = logging.getLogger(__name__)
+
 FACTS_SECONDS = 5.0
+HEALTH_SECONDS = 3.0
+"""A change is told in up/health at most so often."""
 MOTION_SECONDS = 5.0
 """`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
 QUIET = frozenset({"clock-unsynchronised"})
@@ -66,7 +71,10 @@ class Reports:
         self._beats = 0
         self._beat_due = 0.0
         self._health_due = 0.0
+        self._health_again = 0.0
         self._told_codes: list[str] = []
+        self._told_news: list[Any] = []
+        self._told_link: tuple[bool, str | None] = (False, None)
         self._quiet: list[str] = []
         self._cameras: dict[str, tuple[Camera, float]] = {}
         self._offset: float | None = None
@@ -134,10 +142,25 @@ class Reports:
         if now >= self._beat_due:
             self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
             self._beat(dropped)
-        if now >= self._health_due or codes != self._told_codes:
+        news = [codes, [(eye.state, eye.code, eye.restarts) for eye in self._eyes], self._link_news()]
+        if now >= self._health_due or (news != self._told_news and now >= self._health_again):
+            self._told_news = news
+            self._health_again = now + HEALTH_SECONDS
             self._health_due = now + self._loaded.settings.report.health_s
             self._told_codes = list(codes)
             self._say("up/health", self._health())
+
+    def _link_news(self) -> tuple[bool, str | None]:
+        """Return whether there is a link, and why not; log when that changes."""
+        link = self._link.status()
+        news = (bool(link["connected"]), link["problem"])
+        if news != self._told_link:
+            self._told_link = news
+            if news[0]:
+                log.info("connected to %s", self._loaded.settings.broker.url)
+            elif news[1]:
+                log.warning("%s: %s; %s", self._loaded.settings.broker.url, news[1], link["hint"])
+        return news
 
     def faults(self) -> dict[tuple[str, str], Fault]:
         """Return what is wrong now, by camera and code."""

@@ -82,6 +82,7 @@ def test_log_lines_arrive(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lines go through the queue to stderr, and `stop` writes what is left."""
     out = io.StringIO()
     monkeypatch.setattr(sys, "stderr", out)
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
     listener = logs.start()
     logging.getLogger("gateway.test").warning("the lens is %s", "dirty")
     listener.stop()

@@ -52,14 +52,48 @@ and `media` overtake one another. An epoch is born with the gateway's store and 
 store was lost or replaced, and its numbers say nothing of the old one's.
 
 - Repeat: a number that was seen. It happens, as delivery is at least once. The `id` is repeated with it.
-- Gap: a number was skipped. Look into the retained `up/gap`: ranges that stand there will never come (`void`: never
-  used, `evicted`: the store was full, `expired`: too old). What does not stand there is still on its way.
-- Silence without a gap, with `up/status` `online`: nothing happened at that corner.
+- Gap: a number was skipped. Look into the retained `up/gap`: ranges that stand there will never come (`void`: after
+  a power cut or a crash the gateway knows nothing of them: never used, or delivered before they were written;
+  `evicted`: the store was full; `expired`: too old). What does not stand there is still on its way. What you have
+  already does not become undone by it. If you join late, begin each lane with the first number that you see.
+- Silence without a gap, with `up/status` `online` and `up/camera/{camera}` `ok`: nothing happened at that corner. A
+  camera that is `off` sees nothing, and says so there. While `up/status` is not `online`, the other retained topics say
+  what was so last. After a crash the broker says `offline` some 20 s later.
 
 All phases of an episode carry the same `correlationid`, which also names its picture's topic; an `end` says everything
 that the phases before it said, so a `start` that was lost does no harm. Use `data.mono` with `data.boot` for order and
 durations within a gateway. `time` is right when `data.synced` is true; otherwise it can be corrected once `up/clock`
 holds an offset for that boot: time = offset + mono.
+
+An `end` names the best picture of its episode, which may have come with an update before it.
+
+## Commands
+
+Publish to `down/cmd/{name}`, not retained, with QoS 1, and wait for the answer on `up/reply/{id}`:
+
+```
+{"id": "0f3a9c21-0000-4000-8000-000000000001", "not_after": 1795478400, "args": {"camera": "cam0"}, "by": "anna"}
+```
+
+| name | args | answer (`status` is done, failed or refused) |
+|---|---|---|
+| `ping` | | done |
+| `snapshot` | `camera` | done, the picture is at `result.topic`; refused `mask`, `moved` or `view`: none may leave |
+| `confirm-view` | `camera` | done: a person says that masks and zones fit what the camera sees now |
+| `rebirth` | | done, and every retained topic is said anew |
+| `restart` | | done, then the gateway ends and its service manager starts it again |
+| `selftest` | | done with `result.checks`, within 90 s |
+| `logs` | | done with `result.lines`, the latest |
+
+`args.camera` is the first camera where it is absent. `id` is any UUID in lower case; without one there is no answer.
+Refused with `code`: `retained`, `repeated` (each id is carried out once), `stale` (`not_after`, in unix seconds, is
+past or more than a day ahead; a gateway whose clock is not synchronised cannot judge that and carries the command out,
+but the broker keeps commands for it for a minute at most), `unknown`, `malformed`, `rate` (five at once, twelve a
+minute).
+Failed with `no-camera`, `camera-off`, `timeout` or `busy`.
+
+Say what you have on `down/ack`, retained, as often as you like: `{"epoch": "...", "lanes": {"event": {"upto": 17,
+"missing": [[3, 5]]}}}`. What is missing is sent again, or stands in `up/gap`.
 
 ## All of it in thirty lines
 
@@ -93,7 +127,7 @@ def receive(topic, payload):
         for name, causes in said["lanes"].items():
             for first, last in (each for ranges in causes.values() for each in ranges):
                 missing.setdefault((gateway, said["epoch"], name), set()).difference_update(range(first, last + 1))
-    if channel not in ("event", "media"):
+    if channel not in ("event", "media", "reply"):
         return said
     lane, number = (gateway, said["epoch"], said["lane"]), int(said.get("sequence") or said["seq"])
     gaps, last = missing.setdefault(lane, set()), newest.get(lane, 0)

@@ -79,6 +79,8 @@ class Stills:
         self._sent: dict[str, float] = {}
         self._without: set[str] = set()
         """Open episodes for which there was no slot."""
+        self._about: dict[str, dict[str, Any]] = {}
+        """What the events said of each open episode's picture; of the encoding thread only."""
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._lock = threading.Lock()
@@ -175,12 +177,15 @@ class Stills:
             if jpeg is not None:
                 self._post(replace(draft, picture=jpeg, body=draft.body | facts))
             return
-        if jpeg is None or shape is None:
-            self._post(replace(draft, body=draft.body | {"picture": None}))
-            return
-        about = {"sha256": hashlib.sha256(jpeg).hexdigest(), "bytes": len(jpeg), "w": shape[0], "h": shape[1]}
+        about = self._about.pop(draft.episode, None)  # the best so far may have gone out with an update
+        if jpeg is not None and shape is not None:
+            about = {"sha256": hashlib.sha256(jpeg).hexdigest(), "bytes": len(jpeg), "w": shape[0], "h": shape[1]}
+        if about is not None and draft.phase != "end":
+            self._about[draft.episode] = about
         self._post(replace(draft, body=draft.body | {"picture": about}))
-        body = facts | {"mono": draft.mono}
+        if jpeg is None:
+            return
+        body = facts
         if "simulated" in draft.body:
             body["simulated"] = draft.body["simulated"]
         media = Draft(
@@ -238,6 +243,7 @@ def copy_crop(frame: Frame, box: Box, slot: _Slot) -> None:
     slot.facts = {
         "box": [round(min(max(value, 0.0), 1.0), 3) for value in box],
         "crop": [round(value, 3) for value in fractions],
+        "mono": round(frame.mono, 3),
     }
 
 

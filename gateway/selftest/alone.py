@@ -68,7 +68,9 @@ def _camera(camera: CameraSettings) -> Iterator[Check]:
             name, "warning", f"delivers, but its picture is black (mean {light:.0f} of 255)", "is the lens covered?"
         )
     elif source.simulated:
-        yield Check(name, "warning", "delivers the SIMULATED corner", "set cameras.0.source to the real camera")
+        yield Check(
+            name, "warning", "delivers the SIMULATED corner", f"set the source of {camera.name} to the real camera"
+        )
     else:
         yield Check(
             name, "ok", f"{camera.source}: {source.size[0]}x{source.size[1]}, {rate:.0f} frames/s, light {light:.0f}"

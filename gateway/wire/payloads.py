@@ -277,7 +277,7 @@ class Clock(TypedDict):
 
 
 class Gap(TypedDict):
-    """up/gap: retained; numbers that will never come."""
+    """up/gap: retained; numbers that will not come any more."""
 
     v: Version
     epoch: Epoch
