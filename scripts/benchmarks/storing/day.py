@@ -24,7 +24,7 @@ from typing import Any
 from storing.delays import closed_port
 from storing.rivals import written
 
-from gateway.uplink import spool as spool_module
+from gateway.uplink import unwritten
 from gateway.wire.draft import Rank
 from tests.conftest import Gateway, Mosquitto, Sniffer, wait_for
 
@@ -60,15 +60,15 @@ def card() -> Iterator[tuple[Path, Path | None, str]]:
 
 def day(minutes: float, speed: float, *, link_up: bool) -> dict[str, Any]:
     """Bytes a day, from so many minutes of street, which take `minutes` / `speed`."""
-    kept = {name: getattr(spool_module, name) for name in TIMES}
+    kept = {name: getattr(unwritten, name) for name in TIMES}
     for name, value in kept.items():
-        setattr(spool_module, name, value / speed)
+        setattr(unwritten, name, value / speed)
     try:
         with card() as (folder, counters, why), tempfile.TemporaryDirectory(prefix="gateway-bench-") as beside:
             return _run(folder, counters, why, Path(beside), minutes, speed, link_up=link_up)
     finally:
         for name, value in kept.items():
-            setattr(spool_module, name, value)
+            setattr(unwritten, name, value)
 
 
 def _run(
