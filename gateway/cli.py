@@ -194,6 +194,11 @@ def _config(options: argparse.Namespace) -> int:
     if options.what == "show":
         sys.stdout.write(as_toml(loaded.settings))
     else:
+        from gateway.credentials import broker_of, doubts
+
+        broker_of(loaded.settings.broker)  # what `gateway run` would refuse is refused here
+        for doubt in doubts(loaded.settings):
+            sys.stderr.write(f"gateway: warning: {doubt}\n")
         cameras = ", ".join(f"{camera.name} ({camera.source})" for camera in loaded.settings.cameras)
         sys.stdout.write(f"the configuration can be used: revision {loaded.revision}, cameras {cameras}\n")
     return 0

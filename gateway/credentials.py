@@ -1,18 +1,21 @@
-"""Makes the broker's address and papers of the settings, and reads the password from its file.
+"""Makes the broker's address and papers of the settings; finds what the settings name and is not there.
 
-Not here: connecting (uplink). Runs once, on the main thread, before the link is made.
+Not here: connecting (uplink), opening cameras. Runs once, on the main thread, before the link is made.
 """
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.errors import SettingsError
+from gateway.camera.opening import parse
+from gateway.errors import CameraUnavailable, SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
 if TYPE_CHECKING:
-    from gateway.settings import BrokerSettings
+    from gateway.settings import BrokerSettings, Settings
 
 
 def broker_of(settings: BrokerSettings) -> Broker:
@@ -42,3 +45,28 @@ def broker_of(settings: BrokerSettings) -> Broker:
         keepalive=settings.keepalive_s,
         inflight=settings.inflight,
     )
+
+
+def doubts(settings: Settings) -> list[str]:
+    """Return what is allowed and will hardly work: files that are not there, a camera that is none; a line each."""
+    found = []
+    files = {f"broker.{name}": getattr(settings.broker, name) for name in ("ca_file", "cert_file", "key_file")}
+    for number, camera in enumerate(settings.cameras):
+        files[f"cameras.{number}.mask_file"] = camera.mask_file
+        try:
+            source = parse(camera.source)
+        except CameraUnavailable as error:
+            found.append(f"cameras.{number}.source: {error}; {error.hint}")
+            continue
+        if source.kind == "recording" and not Path(source.place).exists():
+            found.append(f"cameras.{number}.source: there is no file or folder {source.place}")
+    found += [
+        f"{key}: {path} is not there, or may not be read"
+        for key, path in files.items()
+        if path is not None and not os.access(path, os.R_OK)
+    ]
+    if settings.broker.ca_file is not None and settings.broker.url.startswith("mqtt://"):
+        found.append("broker.ca_file: not used, as broker.url does not begin with mqtts://")
+    if not settings.store.dir.is_absolute():
+        found.append(f"store.dir: {settings.store.dir} is relative to wherever the gateway is started")
+    return found

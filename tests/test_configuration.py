@@ -272,3 +272,28 @@ def test_brackets_beyond_reason_are_no_crash(tmp_path: Path) -> None:
     """A file that nests deeper than the parser can follow is a complaint like any other."""
     with pytest.raises(SettingsError, match="not valid TOML"):
         load_strict(write(tmp_path, "x = " + "[" * 50_000), (), {})
+
+
+def test_check_says_what_will_hardly_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that are not there, an unknown source and a relative store are warnings; a good file has none (control)."""
+    text = '[store]\ndir = "state"\n[[cameras]]\nsource = "streets"\nmask_file = "/absent/mask.png"\n'
+    assert main(["config", "check", "--config", str(write(tmp_path, text))]) == 0
+    said = capsys.readouterr().err
+    assert all(word in said for word in ("streets", "/absent/mask.png", "relative"))
+    assert main(["config", "check", "--config", str(SAMPLE)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_check_refuses_what_run_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A password file that cannot be read fails the check as it would fail the start."""
+    text = '[broker]\npassword_file = "/absent/password"\n'
+    assert main(["config", "check", "--config", str(write(tmp_path, text))]) == EX_CONFIG
+    assert "/absent/password" in capsys.readouterr().err
+
+
+def test_a_password_is_not_repeated(tmp_path: Path) -> None:
+    """A password in the broker's URL is refused and does not stand in the complaint, which goes into logs."""
+    with pytest.raises(SettingsError) as caught:
+        load_strict(write(tmp_path, '[broker]\nurl = "mqtt://user:secret@host"\n'), (), {})
+    assert "broker.url" in str(caught.value)
+    assert "secret" not in str(caught.value)

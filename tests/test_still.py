@@ -244,3 +244,17 @@ def test_withholding_reaches_what_already_waits() -> None:
     room.withheld = "view"
     room.work()
     assert [each.kind for each in posted] == ["motion"]
+
+
+def test_an_end_names_the_picture_that_went_out_before() -> None:
+    """When the best picture left with an update, the end says so; without any picture it says null (control)."""
+    posted: list[Draft] = []
+    room = stills(posted)
+    room.keep("e1", frame("bgr"), Box(0.4, 0.4, 0.1, 0.1))
+    room.illustrate(draft(phase="update"))
+    room.illustrate(draft())
+    room.illustrate(draft("e2"))
+    room.work()
+    update, _, end, bare = posted
+    assert end.body["picture"] == update.body["picture"] is not None
+    assert bare.body["picture"] is None
