@@ -163,7 +163,7 @@ def test_a_power_cut_of_ext4_costs_nothing_that_was_committed(tmp_path: Path, mo
     try:
         ours = work(device.path / "ours", WORK_SECONDS, seed=1)
         weaker = partial(Outbox.open, open_file=partial(sqlite3.connect, factory=Weaker))
-        monkeypatch.setattr("gateway.uplink.spool.Outbox.open", weaker)
+        monkeypatch.setattr("gateway.uplink.outbox.Outbox.open", weaker)
         theirs = work(device.path / "theirs", CONTROL_SECONDS, seed=2)
         monkeypatch.undo()
     finally:
