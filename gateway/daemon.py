@@ -25,7 +25,7 @@ from gateway.control import SOCKET_NAME, ControlServer, ask
 from gateway.credentials import broker_of
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
 from gateway.orders import Orders
@@ -68,7 +68,6 @@ class Daemon:
 
         Raises:
             SettingsError: this device has no name.
-            StoreError: the folder of the store cannot be made.
         """
         settings = loaded.settings
         self._loaded = loaded
@@ -86,11 +85,8 @@ class Daemon:
         self._fatal = False
         try:
             settings.store.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise StoreError(
-                f"{settings.store.dir}: the store's folder cannot be made: {error.strerror}",
-                "choose another folder (store.dir), or run as a user who may write there",
-            ) from None
+        except OSError as error:  # the store will say so, and the corner is watched and reported all the same
+            log.warning("%s: the store's folder cannot be made: %s", settings.store.dir, error.strerror)
         self._watched: dict[str, int] = {}
         self._held: deque[Draft] = deque()
         self._commands: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()

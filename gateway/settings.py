@@ -101,6 +101,15 @@ class CameraSettings(_Strict):
         return zones or [ZoneSettings()]
 
     @model_validator(mode="after")
+    def _patience(self) -> Self:
+        if self.stall_s * self.fps < 2:
+            raise ValueError(
+                f"stall_s is {self.stall_s:g}, and at {self.fps:g} fps a picture comes every {1 / self.fps:g} s: "
+                f"allowed is stall_s from {2 / self.fps:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _length(self) -> Self:
         length = len(json.dumps(self.model_dump(mode="json")))
         if length > CAMERA_BYTES:

@@ -297,3 +297,10 @@ def test_a_password_is_not_repeated(tmp_path: Path) -> None:
         load_strict(write(tmp_path, '[broker]\nurl = "mqtt://user:secret@host"\n'), (), {})
     assert "broker.url" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+def test_a_camera_must_have_time_for_its_pictures(tmp_path: Path) -> None:
+    """A deadline shorter than two pictures would call every slow camera hung, for ever: it is refused."""
+    with pytest.raises(SettingsError, match="allowed is stall_s from 2"):
+        load_strict(write(tmp_path, "[[cameras]]\nfps = 1\nstall_s = 1.5\n"), (), {})
+    assert load_strict(write(tmp_path, "[[cameras]]\nfps = 1\nstall_s = 2\n"), (), {}).settings.cameras[0].fps == 1

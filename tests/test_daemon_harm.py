@@ -123,3 +123,16 @@ def test_a_page_from_nowhere_is_refused(gateway: Gateway, after: object) -> None
     question = {"ask": "outbox-page", "stream": "event", "after": after}
     assert "after" in ask(gateway.folder / "run" / SOCKET_NAME, question, 10.0)["error"]
     assert gateway.answers()
+
+
+def test_a_store_that_cannot_be_made_silences_nobody(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
+    """Where the store's folder can never be made the corner is watched and reported all the same, and the fault told."""
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
+    gateway.state.write_text("a file stands where the folder should be")
+    gateway.start()
+    try:
+        sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
+        wait_for(lambda: gateway.status()["health"]["outbox"]["problem"], "the store's problem")
+        assert gateway.camera()["state"] in {"off", "ok", "moved"}
+    finally:
+        assert gateway.stop() == 0
