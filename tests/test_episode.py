@@ -158,3 +158,21 @@ def test_every_point_is_in_exactly_one_half(x: float, y: float) -> None:
 def test_inside_does_not_depend_on_the_first_corner(polygon: list[tuple[float, float]], x: float, y: float) -> None:
     """Turning the list of corners changes nothing."""
     assert inside(x, y, polygon) == inside(x, y, polygon[1:] + polygon[:1])
+
+
+def test_what_comes_to_stay_unseen_is_told_once() -> None:
+    """A track that becomes stationary while it is hidden gives one stationary event, not one a frame."""
+    book = episodes()
+    book.step(motion(0.0, track(0.0, 0.5)), never)
+    hidden = [book.step(motion(t, track(t, 0.5, state="stationary", seen=False)), never) for t in (1.0, 2.0, 3.0)]
+    assert [[draft.kind for draft in drafts] for drafts in hidden] == [["stationary"], [], []]
+    (end,) = book.step(motion(4.0, ended=(1,)), never)
+    assert end.body["outcome"] == "stationary"
+
+
+def test_what_was_stationary_from_its_first_frame_is_told() -> None:
+    """A track that is stationary when its episode opens has its stationary event too, in the next frame."""
+    book = episodes()
+    book.step(motion(0.0, track(0.0, 0.5, state="stationary")), never)
+    (parked,) = book.step(motion(1.0, track(1.0, 0.5, state="stationary")), never)
+    assert parked.kind == "stationary"

@@ -39,6 +39,8 @@ class Episode:
     """Frames since it opened."""
     hits: int = 0
     """Of these, frames that show the thing."""
+    parked: bool = False
+    """Whether the track was stationary in the latest frame, seen in it or not."""
     stride: float = 0.5
     """Seconds between two points of the path; doubles whenever the path is thinned."""
 
@@ -135,7 +137,8 @@ class Episodes:
                 drafts.append(self._draft(episode, "start", motion.t))
                 continue
             episode.frames += 1
-            stationary = track.state == "stationary" and episode.track.state != "stationary"
+            stationary = track.state == "stationary" and not episode.parked
+            episode.parked = track.state == "stationary"
             if track.seen:
                 episode.see(track, motion.t)
             if episode.enter(standing):
@@ -157,7 +160,7 @@ class Episodes:
         return drafts
 
     def _end(self, episode: Episode, t: float, outcome: str) -> Draft:
-        if outcome == "left" and episode.track.state == "stationary":
+        if outcome == "left" and episode.parked:
             outcome = "stationary"
         return self._draft(episode, "end", t, path=True, outcome=outcome)
 
