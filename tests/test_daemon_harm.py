@@ -94,6 +94,17 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
     assert {lane_of(message.rank) == message.lane for message in offered} == {True}
 
 
+def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
+    """A slow board needs more than ten seconds to its first picture: no alarm comes of that; of a failure one does."""
+    daemon = Daemon(load(Gateway(tmp_path, None, ["street"]).config, (), {}))
+    with daemon._wake_up, daemon._woken:
+        (eye,) = daemon._eyes
+        assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == []
+        eye._note({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it in"})
+        assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == ["camera-failed"]
+    daemon._selector.close()
+
+
 def test_a_journal_that_hangs_holds_up_no_end(tmp_path: Path, mosquitto: Mosquitto) -> None:
     """With a stderr that nobody reads and that is full, SIGTERM still ends daemon and eye, with exit code 0."""
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
@@ -126,7 +137,7 @@ def test_a_page_from_nowhere_is_refused(gateway: Gateway, after: object) -> None
 
 
 def test_a_store_that_cannot_be_made_silences_nobody(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
-    """Where the store's folder can never be made the corner is watched and reported all the same, and the fault told."""
+    """Where the store's folder can never be made the corner is watched all the same, and the fault is told."""
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
     gateway.state.write_text("a file stands where the folder should be")
     gateway.start()
