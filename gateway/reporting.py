@@ -166,9 +166,7 @@ class Reports:
         """Return what is wrong now, by camera and code."""
         current: dict[tuple[str, str], Fault] = {}
         for eye in self._eyes:
-            if (
-                eye.state == "off" and eye.code != "starting"
-            ):  # opening it may take long; that it hangs has its own code
+            if eye.state == "off" and eye.code != "starting":  # to open it may take long; a hang has its own code
                 current[eye.name, eye.code] = Fault(eye.reason, eye.hint)
             for code, (message, hint) in eye.faults.items():
                 current[eye.name, code] = Fault(message, hint)

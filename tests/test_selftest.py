@@ -9,11 +9,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code
 from gateway.selftest.check import Check
-from tests.conftest import Mosquitto, Sniffer
+from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, make_clip
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
@@ -101,6 +102,28 @@ def test_a_mask_that_is_gone_is_a_failure(corner: Gateway, tmp_path: Path) -> No
     code, checks = selftest(corner.config, f"--set=cameras.0.mask_file={tmp_path / 'mask.png'}")
     assert code == FAILURES
     assert "mask.png" in checks["mask.cam0"]["message"]
+
+
+def test_pictures_that_cannot_be_analysed_are_a_failure(corner: Gateway, tmp_path: Path) -> None:
+    """A camera that delivers pictures too small for the motion core fails the self-test, as it would fail at work."""
+    np.save(tmp_path / "small.npy", np.zeros((20, 60, 80), np.uint8))
+    code, checks = selftest(corner.config, f"--set=cameras.0.source={tmp_path}/small.npy")
+    assert code == FAILURES
+    assert checks["camera.cam0"]["result"] == "failure"
+    assert "160x120" in checks["camera.cam0"]["message"]
+
+
+def test_a_running_daemon_says_why_a_camera_is_off(corner: Gateway) -> None:
+    """Beside a running daemon, a camera that is off is named with its own reason and hint, not with a code."""
+    corner.config.write_text(corner.config.read_text().replace("clip.npy", "absent.npy"))
+    corner.start()
+    try:
+        wait_for(lambda: corner.camera()["code"] == "camera-failed", "the camera to fail")
+        _, checks = selftest(corner.config)
+        assert "absent.npy" in checks["camera.cam0"]["message"]
+        assert "spelling" in checks["camera.cam0"]["hint"]
+    finally:
+        corner.stop()
 
 
 def test_a_broken_configuration_could_not_run(tmp_path: Path) -> None:

@@ -41,18 +41,20 @@ def every_part(loaded: Loaded) -> Iterator[Check]:
 def _camera(camera: CameraSettings) -> Iterator[Check]:
     from gateway.camera.opening import open_camera
     from gateway.errors import MaskError
-    from gateway.pipeline import make_mask
+    from gateway.pipeline import Pipeline, make_mask
 
     name = f"camera.{camera.name}"
     try:
         source = open_camera(camera.source, size=camera.analysis, main_size=camera.main, fps=camera.fps)
         with contextlib.closing(source):
+            values = camera.model_dump(mode="json")
+            Pipeline(values, source.size, lambda _draft: None, lambda _t: "")  # can such pictures be analysed at all?
+            masked = make_mask(values)
             begun = time.monotonic()
             light = 0.0
             for _ in range(FRAMES):
                 frame = source.read(max(camera.stall_s, 5.0))
                 light = float(frame.luma.mean())
-                masked = make_mask(camera.model_dump(mode="json"))
                 if masked is not None:
                     masked.burn(frame)
                 frame.release()
