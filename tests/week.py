@@ -39,12 +39,14 @@ class Week:
     most_bytes: int = 0
     """Store and journal together, at their largest."""
     most_journal: int = 0
-    made: Counter[str] = field(default_factory=Counter)
+    made: dict[str, int] = field(default_factory=dict)
     """Messages by rank."""
-    kept: Counter[str] = field(default_factory=Counter)
+    kept: dict[str, int] = field(default_factory=dict)
     evicted: int = 0
+    answered_when_asked: int = 0
+    """Messages that are neither there nor in a range of `up/gap`, until the centre asks for them."""
     lost_in_silence: int = 0
-    """Messages that are neither there nor in a range that the centre is told."""
+    """Messages of which nothing is said even then."""
     fresh_pictures_kept: float = 0.0
     """Of the last 70 h, as a share."""
     stale_pictures: int = 0
@@ -114,22 +116,27 @@ def _count(outbox: Outbox, week: Week, made: dict[Key, tuple[Rank, float]], now:
         while found := outbox.pending(stream, place, 1000):
             there |= {each.key for _, each in found}
             place = found[-1][0]
-    told = {lane: [span for spans in gaps.values() for span in spans] for lane, gaps in outbox.gaps().items()}
     fresh = Counter[bool]()
     for key, (rank, when) in made.items():
         name = rank.name.lower()
-        week.made[name] += 1
-        week.kept[name] += key in there
+        week.made[name] = week.made.get(name, 0) + 1
+        week.kept[name] = week.kept.get(name, 0) + (key in there)
         if rank == Rank.PICTURE and when > now - 70 * 3600:
             fresh[key in there] += 1
         week.stale_pictures += rank == Rank.PICTURE and when < now - 73 * 3600 and key in there
-    missing = sorted(made.keys() - there)
-    explained = {
-        (outbox.epoch, lane, seq)
-        for lane, spans in told.items()
-        for first, last in spans
-        for seq in range(first, last + 1)
-    }
-    week.lost_in_silence = sum(key not in explained for key in missing)
+    forgotten = sorted(made.keys() - there - _told(outbox))
+    week.answered_when_asked = len(forgotten)
+    while forgotten:  # as the centre asks: one run of numbers after the other
+        epoch, lane, first = forgotten[0]
+        run = [key for place, key in enumerate(forgotten) if key == (epoch, lane, first + place)]
+        outbox.replay(next(name for name in LANES if name == lane), first, run[-1][2])
+        week.lost_in_silence += len(set(run) - _told(outbox))
+        forgotten = forgotten[len(run) :]
     week.evicted = outbox.evicted
     week.fresh_pictures_kept = round(fresh[True] / max(1, fresh.total()), 3)
+
+
+def _told(outbox: Outbox) -> set[Key]:
+    """Return the numbers that stand in `up/gap`."""
+    spans = [(lane, span) for lane, gaps in outbox.gaps().items() for ranges in gaps.values() for span in ranges]
+    return {(outbox.epoch, lane, seq) for lane, (first, last) in spans for seq in range(first, last + 1)}
