@@ -24,6 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from storing.rivals import DESCRIPTIONS
 
 
+def _plain(value: Any) -> Any:
+    """Return a value that JSON can say: keys that are tuples become text."""
+    if not isinstance(value, dict):
+        return value
+    return {key if isinstance(key, str) else "/".join(map(str, key)): _plain(each) for key, each in value.items()}
+
+
 def power_cuts(seeds: int, cuts: int) -> list[dict[str, Any]]:
     """Power cuts inside SQLite's VFS: ours, and both controls, for each seed."""
     from tests import test_outbox_power as power
@@ -121,7 +128,8 @@ def main() -> int:
         from tests.week import live_through
 
         with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=options.folder) as made:
-            result["week"] = asdict(live_through(Path(made), hours=168 // few, cap_bytes=(512 << 20) // few))
+            week = live_through(Path(made), hours=168 // few, cap_bytes=(512 << 20) // few)
+            result["week"] = _plain(asdict(week))
     print(table(result))
     for part in ("power_cuts", "week"):
         if part in result:
