@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import Rank
 from tests.conftest import message
@@ -83,3 +84,26 @@ def test_the_centre_is_answered_also_when_there_are_many_gaps(tmp_path: Path) ->
     spans = [span for ranges in outbox.gaps()["media"].values() for span in ranges]
     outbox.abandon()
     assert any(first <= 1 <= last for first, last in spans)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="Outbox.replay is one transaction however much it touches: the journal grows to the size of the store",
+)
+def test_the_cap_holds_when_the_centre_asks_for_everything(tmp_path: Path) -> None:
+    """A day of delivered events is asked for again, as one range: store and journal together stay within the cap."""
+    cap = 9_000_000
+    path = tmp_path / "outbox.db"
+    outbox = Outbox.open(path, cap, 0)
+    highest = 0
+    while store.size_of(path) < cap * 0.8:
+        numbers = outbox.reserve("event", 200)
+        highest = numbers[-1]
+        outbox.put([message(Rank.END, seq, epoch=outbox.epoch) for seq in numbers], delivered=True)
+    before = store.size_of(path)
+    assert before <= cap
+    outbox.replay("event", 1, highest)
+    after = store.size_of(path)
+    outbox.abandon()
+    print(f"{highest} events: {before} bytes before, {after} after, the cap is {cap}")
+    assert after <= cap
