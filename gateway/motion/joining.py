@@ -1,0 +1,103 @@
+"""Which region is which thing: the regions of a frame are joined to the tracks there are.
+
+A region that is near a track's predicted place continues it; the best pairs first. A thing that is seen once or twice
+only may have leapt (a cyclist crosses the picture in half a second), so young tracks may reach far for a region of
+their own size. Two things that become one region are both carried on by their own speed until they part.
+
+Not here: what a track makes of its region (tracks.py). Plain Python numbers; runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.motion.regions import Region
+    from gateway.motion.thing import Thing
+
+
+def join(things: Sequence[Thing], regions: Sequence[Region], dt: float, width: int) -> list[Region]:
+    """Set `region`, `shared` and `parts` of every thing; return the regions that belong to none.
+
+    dt: seconds since the frame before. width: of the picture, in cells.
+    """
+    for thing in things:
+        thing.region, thing.shared = None, False
+        thing.parts.clear()
+    free = dict(enumerate(regions))
+    _join_near(things, free, dt)
+    _join_far(things, free, dt, width)
+    _share(things, regions, free, dt)
+    return list(free.values())
+
+
+def _join_near(things: Sequence[Thing], free: dict[int, Region], dt: float) -> None:
+    pairs: list[tuple[float, int, int]] = []
+    places = [(j, r.x + r.w / 2, r.y + r.h / 2, r.w, r.h) for j, r in free.items()]
+    for i, thing in enumerate(things):
+        px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+        slack = 2.0 + 0.25 * min(thing.w, thing.h)
+        reach_x, reach_y = thing.w / 2 + slack, thing.h / 2 + slack
+        for j, x, y, w, h in places:
+            dx = abs(x - px)
+            if dx > w / 2 + reach_x:
+                continue
+            dy = abs(y - py)
+            if dy > h / 2 + reach_y:
+                continue
+            size = abs(w - thing.w) + abs(h - thing.h)
+            pairs.append((dx + dy + 0.5 * size - min(thing.hits, 8) * 0.25, i, j))
+    pairs.sort()
+    for _, i, j in pairs:
+        if things[i].region is None and j in free:
+            things[i].region = free.pop(j)
+
+
+def _join_far(things: Sequence[Thing], free: dict[int, Region], dt: float, width: int) -> None:
+    """Let a track seen once or twice reach for a region of its size that moves."""
+    reach = 2.5 * width * min(dt, 0.2)
+    pairs: list[tuple[float, int, int]] = []
+    for i, thing in enumerate(things):
+        if thing.region is not None or thing.hits > 2 or thing.moving < 0.5:
+            continue
+        px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+        far = reach if thing.hits == 1 else 0.35 * (abs(thing.vx) + abs(thing.vy)) * dt
+        for j, region in free.items():
+            away = abs(region.x + region.w / 2 - px) + 2 * abs(region.y + region.h / 2 - py)
+            ratio = region.area / max(thing.area, 1.0)
+            if away <= far and 0.4 < ratio < 2.5 and region.moving >= 0.5:
+                pairs.append((away, i, j))
+    pairs.sort()
+    for _, i, j in pairs:
+        if things[i].region is None and j in free:
+            things[i].region = free.pop(j)
+
+
+def _share(things: Sequence[Thing], regions: Sequence[Region], free: dict[int, Region], dt: float) -> None:
+    """Carry on tracks that melted into another's region; give fragments to the track they broke from."""
+    for thing in things:
+        if thing.region is None and thing.confirmed:
+            _hide(things, thing, regions, dt)
+    for j, region in list(free.items()):
+        x, y = region.x + region.w / 2, region.y + region.h / 2
+        for thing in things:
+            if thing.region is None or thing.shared:
+                continue
+            px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+            if abs(x - px) <= thing.w / 2 + 1 and abs(y - py) <= thing.h / 2 + 1 and region.area < thing.area:
+                thing.parts.append(free.pop(j))
+                break
+
+
+def _hide(things: Sequence[Thing], thing: Thing, regions: Sequence[Region], dt: float) -> None:
+    px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
+    for region in regions:
+        if region.x <= px <= region.x + region.w and region.y <= py <= region.y + region.h:
+            thing.region, thing.shared = region, True
+            for other in things:
+                # A fragment beside a large thing does not make the large one lose its place.
+                if other is not thing and other.region is region and other.area < 3 * thing.area:
+                    other.shared = True
+            return

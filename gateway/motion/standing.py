@@ -1,0 +1,90 @@
+"""What stands: held out of the model while it is followed, given to the model when it came to stay or left a trace.
+
+Not here: whether something moves (tracks.py), what the model does with it (background.py). Runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.motion.trust import wobbles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gateway.motion.background import Background
+    from gateway.motion.regions import Regions
+    from gateway.motion.thing import Thing
+    from gateway.motion.tracks import Tracks
+
+_TRACE = 0.6  # seconds after which the trace of something that left is background
+_FAINT = 0.8  # seconds after which something without edges of its own is background
+_LARGE = 60  # cells
+_STRANGE = 3.0  # seconds after which something that never moved is background
+_ABSORB = 60.0  # seconds after which it is background
+
+
+class Standing:
+    """Where things are followed that must not become background yet, over one grid of cells."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._hold = np.full((height, width), -1, np.int16)
+        self._free = np.ones((height, width), np.bool_)
+        self._holding = False
+
+    @property
+    def hold(self) -> NDArray[np.int16] | None:
+        """0 where something stands that must not become background, -1 elsewhere; or None."""
+        return self._hold if self._holding else None
+
+    @property
+    def free(self) -> NDArray[np.bool_] | None:
+        """The same as False and True."""
+        return self._free if self._holding else None
+
+    def settle(
+        self, tracks: Tracks, model: Background, regions: Regions, now: NDArray[np.int16], t: float
+    ) -> list[int]:
+        """Hold what is followed out of the model; give it what came to stay, and the traces of what left.
+
+        Returns the ids of confirmed tracks that ended so.
+        """
+        self.release()
+        ended: list[int] = []
+        for thing in list(tracks.things):
+            region = thing.region
+            if region is None:
+                continue
+            if wobbles(thing, t):
+                ended += tracks.forget(thing)
+            elif _belongs(thing, t):
+                for part in (region, *thing.parts):
+                    model.absorb(part.at, regions.mask(part), now)
+                ended += tracks.forget(thing)
+            elif thing.confirmed:
+                at = (slice(max(0, region.y - 2), region.y + region.h + 2),
+                      slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
+                self._hold[at] = 0
+                self._free[at] = False
+                self._holding = True
+        return ended
+
+    def release(self) -> None:
+        """Hold nothing any more."""
+        if self._holding:
+            self._hold.fill(-1)
+            self._free[...] = True
+            self._holding = False
+
+
+def _belongs(thing: Thing, t: float) -> bool:
+    """Say whether it is background from now on."""
+    stood = t - thing.stepped
+    if stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):
+        return True
+    if thing.area >= _LARGE and thing.far > max(thing.w, thing.h):
+        # It was seen to come here, so it is no trace, though it may look like what is behind it.
+        return stood > _FAINT and thing.own < -0.1 and thing.moving < 0.25
+    return (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (stood > _FAINT and thing.own < 0.22)

@@ -1,0 +1,74 @@
+"""One thing that is followed: where it is, how it went, and what it looked like on the way.
+
+Not here: who it is joined to (joining.py), whether it is believed (trust.py). Plain Python numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from gateway.motion.regions import Region
+
+State = Literal["moving", "still", "stationary"]
+
+_STILL_AFTER = 1.5  # seconds without a step
+
+
+@dataclass(slots=True)
+class Thing:
+    """One thing that is followed; positions are centres in cells, speeds in cells a second."""
+
+    id: int
+    x: float
+    y: float
+    w: float
+    h: float
+    born: float
+    seen: float
+    area: float
+    vx: float = 0.0
+    vy: float = 0.0
+    hits: int = 1
+    edge: float = 0.0
+    own: float = 1.0
+    moving: float = 0.0
+    start: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Left, top, right and bottom when it was first seen."""
+    went: float = 0.0
+    """How far both its sides went the same way from where it began, in cells: flickering goes nowhere."""
+    origin: tuple[float, float] = (0.0, 0.0)
+    """Centre when it was first seen."""
+    far: float = 0.0
+    """The farthest that its centre was from there."""
+    milestone: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Place, path and time at which its progress was measured last."""
+    idle: int = 0
+    """Measurements in a row in which it moved to and fro and got nowhere."""
+    swerve: float = 0.5
+    """How far it is from where it was expected, as a share of its step: things keep their way, insects do not."""
+    evidence: float = 0.0
+    """How unlikely it is that chance put its regions where they were expected, as a negative natural logarithm."""
+    path: float = 0.0
+    """Length of the way, in cells: leaves go far and get nowhere."""
+    anchor: tuple[float, float] = (0.0, 0.0)
+    """Where it stood when it last took a step."""
+    stepped: float = 0.0
+    """When that was."""
+    shade: float = 0.0
+    """How much it looks like a shadow on the ground, 0..1: evenly darker, and wider than high."""
+    confirmed: bool = False
+    shared: bool = False
+    """It hides in a region together with another."""
+    region: Region | None = None
+    """The region of this frame that shows it, or None."""
+    parts: list[Region] = field(default_factory=list)
+    """Further regions of this frame that belong to it."""
+
+    def state(self, t: float, stationary_after: float) -> State:
+        """Return whether it moves, stands for now, or came to stay."""
+        stood = t - self.stepped
+        if stood < _STILL_AFTER:
+            return "moving"
+        return "still" if stood < stationary_after else "stationary"

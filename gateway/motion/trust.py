@@ -1,0 +1,113 @@
+"""Whether a track is believed: what it did so far against what clutter does, shadows do, and trees do.
+
+Not here: how a track is followed (tracks.py), how much clutter there is (clutter.py). Plain Python numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.motion.clutter import Clutter
+    from gateway.motion.regions import Region
+    from gateway.motion.thing import Thing
+
+OWN = 0.25
+"""Less of its edges are its own: the background's edges in another light."""
+
+_SEETHES = 3.0  # seconds
+_STEADY = 0.25
+_SURE = 7.0  # evidence that a track needs
+_PROGRESS = 1.5  # seconds between two measurements of progress
+_SHADY = 0.6  # of the frames in which it must look like a shadow
+_DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
+
+
+def earned(thing: Thing, t: float, clutter: Clutter, *, smallest: float, wary: bool, size: tuple[int, int]) -> bool:
+    """Say whether a track was seen often enough, went somewhere, and looks like a thing.
+
+    smallest: height of the smallest thing in cells. wary: the light changes. size: width and height of the picture.
+    """
+    if (
+        thing.hits < 3
+        or thing.edge < 0.3
+        or thing.own < (OWN if thing.moving < 0.5 else 0.4 * OWN)
+        or thing.moving < 0.25
+        or thing.h < smallest
+    ):
+        return False
+    small = thing.area < 12
+    if wary and thing.area < 30:
+        return False
+    if clutter.weathers(thing) or (_leaps(thing) and not _came_in(thing, *size) and thing.swerve > _STEADY):
+        return False
+    if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
+        return False
+    if thing.went < (0.7 if small or thing.hits < 10 else 0.4) * thing.path:
+        return False
+    return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
+
+
+def cast(things: Sequence[Thing], thing: Thing, width: int, height: int) -> bool:
+    """Say whether it is the shadow of something beside it that goes the same way, or a piece of such a shadow.
+
+    A shadow alone is believed: who casts it may be about to come into the picture.
+    """
+    if thing.shade < _SHADY or thing.region is None:
+        return False
+    x, y, w, h = thing.region[1:5]
+    entering = x <= 0 or y <= 0 or x + w >= width or y + h >= height
+    for other in things:
+        owner = other.shade < 1 - _SHADY and other.hits >= 3
+        if other is thing or not (owner or (other.confirmed and other.area > 2 * thing.area)):
+            continue
+        reach = 0.9 * max(thing.w, thing.h, other.w, other.h)
+        apart_x = abs(thing.x - other.x) - (thing.w + other.w) / 2
+        apart_y = abs(thing.y - other.y) - (thing.h + other.h) / 2
+        speed = max(abs(other.vx) + abs(other.vy), 2.0)
+        along = abs(thing.vx - other.vx) + abs(thing.vy - other.vy)
+        # While it comes in only its front is seen to move, so its speed says nothing yet.
+        if apart_x < reach and apart_y < reach and (entering or along < 0.5 * speed):
+            return True
+    return False
+
+
+def wobbles(thing: Thing, t: float) -> bool:
+    """Say whether a track only moves to and fro, or within itself: a tree that was believed to be a thing."""
+    seething = t - thing.stepped > _SEETHES and thing.moving > 0.5
+    to_and_fro = thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h)
+    return seething or to_and_fro
+
+
+def measure_progress(thing: Thing, t: float) -> None:
+    """Count how often in a row it walked to and fro and got nowhere."""
+    x, y, path, since = thing.milestone
+    if t - since < _PROGRESS:
+        return
+    walked = thing.path - path
+    got = abs(thing.x - x) + abs(thing.y - y)
+    thing.idle = thing.idle + 1 if walked > 2.0 and got < 0.35 * walked else 0
+    thing.milestone = (thing.x, thing.y, thing.path, t)
+
+
+def shaded(region: Region) -> float:
+    """Return 1 for a region that looks like a cast shadow (after Prati et al., PAMI 25(7), 2003), else 0.
+
+    A shadow keeps what it falls on visible: it darkens by about the same ratio everywhere, and by less than half.
+    """
+    even = region.spread < 0.55 * -region.contrast
+    return float(even and _DEEPEST < region.contrast < _FAINTEST and region.w >= 1.2 * region.h)
+
+
+def _leaps(thing: Thing) -> bool:
+    """Say whether it is so fast that it hardly touches where it was a tenth of a second ago."""
+    return abs(thing.vx) * 0.1 > 0.6 * thing.w or abs(thing.vy) * 0.1 > 0.6 * thing.h
+
+
+def _came_in(thing: Thing, width: int, height: int) -> bool:
+    """Say whether it was seen first within a leap of the picture's border: insects appear from nowhere."""
+    left, top, right, bottom = thing.start
+    near_x, near_y = abs(thing.vx) * 0.1 + 2, abs(thing.vy) * 0.1 + 2
+    return left < near_x or top < near_y or right > width - near_x or bottom > height - near_y
