@@ -22,9 +22,10 @@ OCTAVE = 4096
 PEDESTAL = 16.0
 """Grey levels added before the logarithm, so that the noise of black does not become large."""
 
-# A cell of 4 x 4 pixels at most 4080: the table is indexed by sixteenths of a grey level for all sizes of cells.
+# Cells of 4 x 4 pixels at most 4080: the table tells sixteenths of a grey level apart, whatever the size of a cell.
 _STEPS = 16
-_EVEN = np.uint64(0x00FF00FF00FF00FF)
+_LANES = np.uint64(0x0001000100010001)
+_TWO_LANES = np.uint32(0x00010001)
 
 
 def logarithm(grey: float) -> int:
@@ -44,69 +45,57 @@ class Cells:
     """Reduces luma planes of one size to cells; owns the buffers that this needs."""
 
     def __init__(self, width: int, height: int) -> None:
-        self.size = cell_size(width, height)
+        self.size = size = cell_size(width, height)
         # Eight pixels are added at once, so a few columns at the right may fall off.
-        across = width // 8 * 8 if self.size > 1 else width
-        self.width = across // self.size
-        self.height = height // self.size
-        self._across, self._down = self.width * self.size, self.height * self.size
-        self._table = np.array([logarithm(i / _STEPS) for i in range(256 * _STEPS)], np.int16)
-        self._index = np.zeros((self.height, self.width), np.intp)
-        # Row k of every cell lies in plane k, so that all that follows runs over memory without gaps: NumPy would
-        # copy rows with gaps into buffers of its own.
-        self._planes = np.zeros((self.size, self.height, across), np.uint8)
-        if self.size > 1:
-            words = across // 8
-            self._low = np.zeros((self.size, self.height, words), np.uint64)
-            self._high = np.zeros((self.size, self.height, words), np.uint64)
-            self._rows = np.zeros((self.height, words), np.uint64)
-            self._halves = np.zeros((self.height, words * 2), np.uint32)
+        across = width // 8 * 8 if size > 1 else width
+        self.width = across // size
+        self.height = height // size
+        self._crop = (slice(0, self.height * size), slice(0, across))
+        steps = np.array([logarithm(i / _STEPS) for i in range(256 * _STEPS)], np.int16)
+        self._table = steps[np.arange(255 * size * size + 1) * _STEPS // (size * size)]
+        self._sums = np.zeros((self.height, self.width), np.int64)
+        self._few = self._sums[::4, ::4]
+        self._mean = -1.0
+        if size > 1:
+            self._columns = np.zeros((self.height, across), np.uint16)
+            self._row = np.zeros((self.height, across), np.uint16)
+            self._pairs = np.zeros((self.height, across // 2 if size == 2 else 0), np.uint32)
+            self._quads = np.zeros((self.height, across // 4 if size == 8 else 0), np.uint64)
 
     def reduce(self, luma: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
         """Write the logarithm of each cell's mean into `out`, shape (height, width) int16, units of 1/4096 octave."""
-        np.copyto(self._index, self._sums(luma), casting="unsafe")
         if self.size == 1:
-            np.left_shift(self._index, 4, out=self._index)
-        elif self.size == 2:
-            np.left_shift(self._index, 2, out=self._index)
-        elif self.size == 8:
-            np.right_shift(self._index, 2, out=self._index)
-        np.take(self._table, self._index, out=out, mode="clip")
+            np.copyto(self._sums, luma)
+        else:
+            self._add_up(luma)
+        np.take(self._table, self._sums, out=out, mode="clip")
+        self._mean = -1.0
 
     def mean(self) -> float:
         """Mean grey level of the plane reduced last, from every fourth cell of every fourth row."""
-        few = self._index[::4, ::4]
-        return float(few.sum()) / (few.size * _STEPS)
+        if self._mean < 0:
+            self._mean = float(np.add.reduce(self._few, axis=None)) / (self._few.size * self.size * self.size)
+        return self._mean
 
-    def _sums(self, luma: NDArray[np.uint8]) -> NDArray[np.generic]:
-        """Add up each cell's pixels, eight at a time in one 64-bit word."""
-        if self.size == 1:
-            plane: NDArray[np.uint8] = self._planes[0]
-            np.copyto(plane, luma)
-            return plane
-        low, high, rows, size = self._low, self._high, self._rows, self.size
-        cropped = luma[: self._down, : self._across]
-        for row in range(size):
-            np.copyto(self._planes[row], cropped[row::size])
-        words = self._planes.view(np.uint64)
-        np.bitwise_and(words, _EVEN, out=low)
-        np.right_shift(words, 8, out=high)
-        np.bitwise_and(high, _EVEN, out=high)
-        np.add(low, high, out=low)  # 16 bits for each pair of neighbours
-        np.add(low[0], low[1], out=rows)
-        for row in range(2, size):
-            np.add(rows, low[row], out=rows)
+    def _add_up(self, luma: NDArray[np.uint8]) -> None:
+        """Add up each cell's pixels: first down the columns, then across, several columns in one wide word."""
+        size, columns, row = self.size, self._columns, self._row
+        cropped = luma[self._crop]
+        # A plain copy widens the pixels at twice the speed of an addition that has to, and takes any stride.
+        np.copyto(columns, cropped[::size])
+        for i in range(1, size):
+            np.copyto(row, cropped[i::size])
+            np.add(columns, row, out=columns)
+        # A product with 1 in every lane has the sum of all lanes in its highest one.
         if size == 2:
-            return rows.view(np.uint16)
-        pairs = rows.view(np.uint32)
-        halves = self._halves
-        np.right_shift(pairs, 16, out=halves)
-        np.bitwise_and(pairs, 0xFFFF, out=pairs)
-        np.add(pairs, halves, out=halves)
-        if size == 4:
-            return halves
-        quads = halves.view(np.uint64)
-        np.right_shift(quads, 32, out=rows)
-        np.bitwise_and(quads, 0xFFFFFFFF, out=quads)
-        np.add(quads, rows, out=rows)
-        return rows
+            np.multiply(columns.view(np.uint32), _TWO_LANES, out=self._pairs)
+            np.right_shift(self._pairs, 16, out=self._pairs)
+            np.copyto(self._sums, self._pairs)
+        elif size == 4:
+            sums = self._sums.view(np.uint64)
+            np.multiply(columns.view(np.uint64), _LANES, out=sums)
+            np.right_shift(sums, 48, out=sums)
+        else:
+            np.multiply(columns.view(np.uint64), _LANES, out=self._quads)
+            np.right_shift(self._quads, 48, out=self._quads)
+            np.add(self._quads[:, ::2], self._quads[:, 1::2], out=self._sums.view(np.uint64))

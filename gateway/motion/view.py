@@ -28,6 +28,7 @@ _TILE = 8  # cells: each tile gives at most four edges
 _STEEP = 700  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
+_TILE_ROWS = 2  # rows of tiles whose edges are chosen with one frame
 _PROVEN = 3  # looks that must find the chosen edges
 _FROZEN = 1.5  # seconds of equal bytes before it is suspected
 _ABRUPT = 1.0  # seconds in which a knock is over
@@ -45,9 +46,15 @@ class Watch:
         self._down: NDArray[np.intp] = np.zeros(0, np.intp)
         """How far the other end of each edge lies: two cells to the right, or two rows down."""
         self._steps = np.zeros(0, np.int32)
+        self._wide = np.zeros((height // 4, width // 4 * 4), np.int32)
+        self._other = np.zeros_like(self._wide)
+        self._coarse = np.zeros((height // 4, width // 4), np.int32)
         self._few = np.zeros((0, 0), np.int16)
         self._next = np.zeros(0, np.int16)
         self._proven = 0
+        self._row = -1
+        """Row of tiles whose edges are chosen next, while they are chosen anew."""
+        self._ends: list[tuple[NDArray[np.intp], NDArray[np.intp]]] = []
         self._chosen = self._looked = self._sound = -1e9
         self._usual = 0.0
         self._rich = 0.0
@@ -89,6 +96,8 @@ class Watch:
         model: the background, from whose level edges are chosen while it is `sound`.
         changed: much of the picture differs from it.
         """
+        if self._row >= 0:
+            self._choose(model, t, calm=sound and not changed and self._doubt == "ok")
         if t < self._looked + _EVERY and (not changed or self._doubt != "ok"):
             return
         self._looked = t
@@ -99,8 +108,8 @@ class Watch:
         if now == "ok":
             if self.view != "moved":
                 self.view = "ok"
-            if sound and not changed and t - self._chosen >= _CHOOSE:
-                self._choose(model.level, model.threshold, t)
+            if sound and not changed and t - self._chosen >= _CHOOSE and self._row < 0:
+                self._row = 0
         elif t - self._since >= self._declare_after:
             self.view = now
             if now == "moved":  # go on with what is seen now; only a person clears the view
@@ -129,7 +138,7 @@ class Watch:
             return "ok" if self._doubt == "frozen" else self._doubt
         steps = self._measured(cells)
         kept = float(np.count_nonzero(steps * 4 > self._steps)) / steps.size
-        rich = _richness(cells)
+        rich = self._richness(cells)
         if kept >= 0.55:
             return self._sharp_or_not(steps, rich, t)
         if self._proven < _PROVEN:  # never seen as they were chosen: something else stood there
@@ -161,38 +170,69 @@ class Watch:
         steps: NDArray[np.int32] = flat[self._down].astype(np.int32) - flat[self._edges]
         return steps
 
-    def _choose(self, cells: NDArray[np.int16], threshold: NDArray[np.int16], t: float) -> None:
-        """Remember the strongest edges of each tile, from the darker to the brighter end: their steps are positive."""
-        height, width = cells.shape
-        down, across = self._tiles
-        best: list[NDArray[np.intp]] = []
-        other: list[NDArray[np.intp]] = []
-        flat = cells.reshape(-1).astype(np.int32)
-        least = np.maximum(2 * threshold.reshape(-1).astype(np.int32), _STEEP)
-        numbers = np.arange(height * width).reshape(height, width)
-        for first, second in ((numbers[:, :-2], numbers[:, 2:]), (numbers[:-2], numbers[2:])):
-            step = np.abs(flat[second] - flat[first])
-            step[(step < least[first]) | (step < least[second])] = 0
-            step[~(self._seen.reshape(-1)[first] & self._seen.reshape(-1)[second])] = 0
-            for row in range(0, down * _TILE, _TILE):
-                for column in range(0, across * _TILE, _TILE):
-                    tile = step[row : row + _TILE, column : column + _TILE]
-                    at = np.argsort(-tile, axis=None, kind="stable")[:2]
-                    at = at[tile.reshape(-1)[at] > 0]
-                    rows, columns = np.divmod(at, tile.shape[1])
-                    best.append(first[row + rows, column + columns])
-                    other.append(second[row + rows, column + columns])
-        a, b = np.concatenate(best), np.concatenate(other)
+    def _choose(self, model: Background, t: float, *, calm: bool) -> None:
+        """Remember the steepest edges of each tile, from the darker to the brighter end: their steps are positive.
+
+        A few rows of tiles at each call, so that no frame takes long; from the beginning when it is not calm.
+        """
+        if not calm:
+            self._row = 0
+            self._ends.clear()
+            return
+        for row in range(self._row, min(self._row + _TILE_ROWS, self._tiles[0])):
+            for apart in ((0, 2), (2, 0)):
+                self._ends.append(self._strongest(model.level, model.threshold, row, apart))
+        self._row += _TILE_ROWS
+        if self._row < self._tiles[0]:
+            return
+        a, b = (np.concatenate(ends) for ends in zip(*self._ends, strict=True))
+        flat = model.level.reshape(-1)
         rising = flat[b] >= flat[a]
         self._edges, self._down = np.where(rising, a, b), np.where(rising, b, a)
-        self._steps = np.maximum(1, self._measured(cells))
+        self._steps = np.maximum(1, self._measured(model.level))
         self._chosen = self._sound = t
         self._proven = 0
-        self._usual, self._rich = self.sharpness, _richness(cells)
+        self._usual, self._rich = self.sharpness, self._richness(model.level)
+        self._row = -1
+        self._ends.clear()
 
+    def _strongest(
+        self, cells: NDArray[np.int16], threshold: NDArray[np.int16], row: int, apart: tuple[int, int]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Return both ends of the two steepest steps over so many rows and columns of each tile in a row of tiles."""
+        (height, width), across = cells.shape, self._tiles[1]
+        top = row * _TILE
+        first = (slice(top, min(top + _TILE, height - apart[0])), slice(0, width - apart[1]))
+        second = (slice(top + apart[0], top + apart[0] + _TILE), slice(apart[1], width))
+        step = np.absolute(cells[second] - cells[first])
+        least = np.maximum(np.maximum(threshold[first], threshold[second]), _STEEP // 2)
+        step *= (step >> 1) >= least
+        step *= self._seen[first] & self._seen[second]
+        # Tiles at the right and lower border may be narrower: they get steps of 0.
+        band = np.zeros((_TILE, across * _TILE), np.int16)
+        inside = step[:, : across * _TILE]
+        band[: inside.shape[0], : inside.shape[1]] = inside
+        tiles = band.reshape(_TILE, across, _TILE).swapaxes(0, 1).reshape(across, _TILE * _TILE)
+        each = np.arange(across)
+        found: list[NDArray[np.intp]] = []
+        for _ in range(2):
+            best = tiles.argmax(axis=1)
+            steep = tiles[each, best] > 0
+            down, right = np.divmod(best, _TILE)
+            found.append((((top + down) * width) + each * _TILE + right)[steep])
+            tiles[each, best] = 0
+        at = np.concatenate(found)
+        return at, at + apart[0] * width + apart[1]
 
-def _richness(cells: NDArray[np.int16]) -> float:
-    """Return how much neighbouring patches differ: mean step over four cells on a coarse lattice, blind to grain."""
-    few = cells[: cells.shape[0] // 4 * 4, : cells.shape[1] // 4 * 4]
-    coarse = few.reshape(few.shape[0] // 4, 4, few.shape[1] // 4, 4).sum(axis=(1, 3), dtype=np.int32)
-    return float(np.abs(coarse[:, 1:] - coarse[:, :-1]).mean()) / 16
+    def _richness(self, cells: NDArray[np.int16]) -> float:
+        """Return how much neighbouring patches differ: mean step on a lattice of four cells, blind to grain."""
+        coarse, wide, other = self._coarse, self._wide, self._other
+        rows = cells[: wide.shape[0] * 4, : wide.shape[1]]
+        np.copyto(wide, rows[::4])
+        for i in (1, 2, 3):
+            np.copyto(other, rows[i::4])  # NumPy would add different types through buffers of its own
+            np.add(wide, other, out=wide)
+        np.add(wide[:, ::4], wide[:, 1::4], out=coarse)
+        for i in (2, 3):
+            np.add(coarse, wide[:, i::4], out=coarse)
+        return float(np.abs(coarse[:, 1:] - coarse[:, :-1]).mean()) / 16
