@@ -53,6 +53,7 @@ def test_a_good_command_is_let_in() -> None:
         (order(not_after=None), {}, "malformed"),
         (order(not_after="soon"), {}, "malformed"),
     ],
+    ids=["retained", "stale", "far ahead", "unknown", "no arguments", "no limit", "no time"],
 )
 def test_a_refusal_says_why(payload: bytes, changes: dict[str, Any], code: str) -> None:
     """Retained, stale, unknown and malformed commands are refused, each with a reason of its own."""

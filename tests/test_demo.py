@@ -121,7 +121,7 @@ def test_a_picture_is_kept_under_its_episode(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "payload", [b"", b"{}", b"\x78nonsense", b"[1]", b'{"id":1,"correlationid":2,"data":3}', b"\xff\xd8"]
 )
-@pytest.mark.parametrize("topic", ["event/motion/cam0", f"media/cam0/{EPISODE}"])
+@pytest.mark.parametrize("topic", ["event/motion/cam0", f"media/cam0/{EPISODE}"], ids=["event", "picture"])
 def test_a_damaged_message_is_counted_and_stops_nothing(tmp_path: Path, topic: str, payload: bytes) -> None:
     """What cannot be read is one damaged message; the next one is taken as if nothing had been."""
     centre = Centre(ADDRESS.root, tmp_path)
