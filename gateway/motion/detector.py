@@ -95,6 +95,7 @@ class Detector:
         shape = (rows, columns)
         self._now = np.zeros(shape, np.int16)
         self._fired = 0
+        self._any_fired = False
         self._before = np.zeros((2, *shape), np.int16)
         self._light = Illumination(self._model, self._seen, self._before)
         self._standing = Standing(rows, columns)
@@ -146,6 +147,7 @@ class Detector:
         count = self._light.follow(self._now, dt, told=told, free=self._standing.free)
         suppressed: Suppression | None = "settling" if t < self._settled else None
         light = self._cells.mean()
+        self._any_fired = count > 0
         count = self._recall(count)
         self._fired = count
         changed = count > self._area * 55 // 100
@@ -277,9 +279,11 @@ class Detector:
                 self._model.learn(
                     self._now,
                     self._standing.hold,
+                    self._standing.free,
                     fast=settling,
                     eager=self._tracks.loose() > _WEATHER or self._fired * 10 > self._area,
                     steady=self._fired * 8 < self._area,
+                    slow=self._any_fired,
                     stirred=self._fired > 0,
                 )
         if t - self._swapped >= _APART:

@@ -1,0 +1,118 @@
+"""A band of rows of the background: how level, noise and threshold learn from what was seen there.
+
+A band holds views of the whole model's arrays, made once: on a band as small as this, taking views costs as much as
+adding numbers up. For the same reason limits are rows of equal numbers: NumPy takes the lesser of two arrays eight
+times as fast as of an array and one number.
+
+Not here: which band learns when (background.py). Runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gateway.motion.background import Background
+
+_DRIFT = 40  # the most that a level follows something unexplained at one turn, in units
+_SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, divided by 2 ** 3
+_RARE = 16  # two onsets are nothing
+_LEAST_NOISE = 4  # units
+
+
+class Band:
+    """Some rows of a model; all arrays are views of the model's."""
+
+    def __init__(self, model: Background, rows: slice, *, factor: int) -> None:
+        """Take a band of a model; factor: how many times the noise the threshold is, in sixteenths."""
+        self._rows = rows
+        self._factor = factor
+        self._difference, self._magnitude = model.difference[rows], model.magnitude[rows]
+        self._fired, self._restless = model.fired[rows], model.restless[rows]
+        self._level, self._noise = model.level[rows], model.noise[rows]
+        self._base, self._threshold = model.base[rows], model.threshold[rows]
+        self._step, self._sign, self._often = model.step[rows], model.sign[rows], model.often[rows]
+        height, width = self._level.shape
+        level, edges, down = self._level.reshape(-1), model.edges[rows], self._sign
+        steps, other = edges.reshape(-1), down.reshape(-1)
+        self._edges = edges
+        self._across = level[2:], level[:-2], steps[1:-1]
+        self._down = level[2 * width :], level[: -2 * width], other[width:-width]
+        self._sides, self._ends = edges[:, :: width - 1], down[:: height - 1]
+        self._most, self._least = _row(width, _DRIFT), _row(width, -_DRIFT)
+        self._floor, self._least_noise = _row(width, model.floor), _row(width, _LEAST_NOISE)
+        self._rare = _row(width, _RARE).astype(np.uint8)
+
+    def learn(self, hold: NDArray[np.int16] | None, shift: int, *, steady: bool, slow: bool) -> None:
+        """Follow what was seen by its 2 ** shift-th part.
+
+        hold: (height, width) of the whole model, 0 where nothing may be learned, -1 elsewhere; or None.
+        steady: what differs is grain, so learn the noise too. slow: some cells fired and are followed slowly.
+        """
+        step, sign, noise = self._step, self._sign, self._noise
+        held = None if hold is None else hold[self._rows]
+        np.add(self._difference, 1 << (shift - 1), out=step)
+        np.right_shift(step, shift, out=step)
+        if slow:
+            # What fires and was not recalled is followed slowly: it may be a thing that is not yet believed.
+            np.minimum(step, self._most, out=sign)
+            np.maximum(sign, self._least, out=sign)
+            np.copyto(step, sign, where=self._fired)
+        if held is not None:
+            np.bitwise_and(step, held, out=step)
+        np.add(self._level, step, out=self._level)
+        if steady:
+            # The noise climbs by three steps or falls by one: it settles where a quarter of the magnitudes is larger.
+            np.subtract(self._magnitude, noise, out=sign)
+            np.right_shift(sign, 15, out=sign)
+            np.bitwise_or(sign, 3, out=sign)
+            np.right_shift(noise, 4, out=step)
+            np.add(step, 1, out=step)
+            np.multiply(step, sign, out=step)
+            if held is not None:
+                np.bitwise_and(step, held, out=step)
+            np.add(noise, step, out=noise)
+            np.maximum(noise, self._least_noise, out=noise)
+        self.compile()
+
+    def compile(self) -> None:
+        """Make the thresholds from the noise, the edges and what comes and goes."""
+        base = self._base
+        np.multiply(self._noise, self._factor, out=base)
+        np.right_shift(base, 4, out=base)
+        np.maximum(base, self._floor, out=base)
+        self._allow_for_edges()
+        restless, often, more = self._restless, self._often, self._step
+        if int(np.maximum.reduce(restless, axis=None)) <= _RARE:
+            np.copyto(self._threshold, base)
+            return
+        np.right_shift(restless, 5, out=often)
+        np.subtract(restless, often, out=restless)
+        np.maximum(restless, self._rare, out=often)
+        np.subtract(often, _RARE, out=often)
+        np.copyto(more, often)
+        np.multiply(more, 8, out=more)
+        np.add(base, more, out=self._threshold)
+
+    def _allow_for_edges(self) -> None:
+        """Raise the threshold where the background itself has an edge: a pole sways, a lens breathes."""
+        edges, down = self._edges, self._sign
+        after, before, steps = self._across
+        np.subtract(after, before, out=steps)
+        self._sides.fill(0)  # one row's end is not the next one's beginning
+        np.absolute(edges, out=edges)
+        after, before, steps = self._down
+        np.subtract(after, before, out=steps)
+        self._ends.fill(0)
+        np.absolute(down, out=down)
+        np.maximum(edges, down, out=edges)
+        np.right_shift(edges, _SWAY, out=down)
+        np.maximum(down, self._base, out=self._base)
+
+
+def _row(width: int, value: int) -> NDArray[np.int16]:
+    return np.full((1, width), value, np.int16)
