@@ -233,7 +233,8 @@ class Detector:
         model = self._model
         if count < 2:
             return 0
-        self._regions.keep(model.fired, model.restless)
+        self._regions.weigh(model.restless)
+        self._regions.keep(model.fired)
         if not np.count_nonzero(self._regions.kept):
             return 0
         model.recall(self._light.clean)
@@ -253,7 +254,6 @@ class Detector:
                 model.edges,
                 model.threshold,
                 self._moved,
-                restless=model.restless,
                 lasting=self._tracks.loose() > _WEATHER,
             )
             regions = [region for region in regions if region.edge >= 0.2]

@@ -63,6 +63,7 @@ class Regions:
         self._count = np.zeros(height * row, np.uint8)
         self._counted = self._count.reshape(height, row)[:, :width]
         self._weight = np.zeros(shape, np.uint8)
+        self._company = np.full((1, width), _COMPANY, np.uint8)
         self._joined = np.zeros(shape, np.uint8)
         self._slope = np.zeros(shape, np.int16)
         self._other = np.zeros(shape, np.int16)
@@ -84,17 +85,15 @@ class Regions:
         threshold: NDArray[np.int16],
         moved: NDArray[np.bool_],
         *,
-        restless: NDArray[np.uint8],
         lasting: bool,
     ) -> list[Region]:
         """Return the largest regions.
 
         fired, moved: where a cell differs from the background, and from a quarter of a second ago.
         cells, level, edges, threshold: the frame, the background and its edges, and what they may differ by.
-        restless: how often a cell comes and goes; the more, the more neighbours it must bring.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
-        self.keep(fired, restless)
+        self.keep(fired)
         if lasting:
             self._last()
         else:
@@ -122,22 +121,26 @@ class Regions:
         belongs &= self.kept[region.at]
         return belongs
 
-    def keep(self, fired: NDArray[np.bool_], restless: NDArray[np.uint8]) -> None:
+    def weigh(self, restless: NDArray[np.uint8]) -> None:
+        """Set for `keep` how many neighbours a cell must bring: the more often it comes and goes, the more."""
+        weight = self._weight
+        np.right_shift(restless, 4, out=weight)
+        np.minimum(weight, self._company, out=weight)
+        np.add(weight, 6, out=weight)
+
+    def keep(self, fired: NDArray[np.bool_]) -> None:
         """Set `kept`: fired cells without those that are alone, with holes filled; counts of 3 by 3 cells."""
         flat, columns, count, length = self._flat, self._columns, self._count, self._count.size
         row = fired.shape[1] + 1
         np.copyto(self._inside, fired)
-        middle = columns[1:-1]
-        np.add(flat[:length], flat[row : row + length], out=middle)
+        middle, own = columns[1:-1], flat[row : row + length]
+        np.add(flat[:length], own, out=middle)
         np.add(middle, flat[2 * row : 2 * row + length], out=middle)
         np.add(columns[:-2], middle, out=count)
         np.add(count, columns[2:], out=count)
         # A cell that fired needs one other, a hole six: four is added where it fired.
-        np.left_shift(flat[row : row + length], 2, out=middle)
+        np.multiply(own, 4, out=middle)
         np.add(count, middle, out=count)
-        np.right_shift(restless, 4, out=self._weight)
-        np.minimum(self._weight, _COMPANY, out=self._weight)
-        np.add(self._weight, 6, out=self._weight)
         np.greater_equal(self._counted, self._weight, out=self.kept)
 
     def _last(self) -> None:
@@ -157,7 +160,7 @@ class Regions:
         """Write the larger of the steps over two cells, across and down."""
         flat, steps, other, row = values.reshape(-1), out.reshape(-1), self._other.reshape(-1), values.shape[1]
         np.subtract(flat[2:], flat[:-2], out=steps[1:-1])
-        out[:, 0] = out[:, -1] = 0  # one row's end is not the next one's beginning
+        out[:, :: row - 1].fill(0)  # one row's end is not the next one's beginning
         np.absolute(steps, out=steps)
         np.subtract(flat[2 * row :], flat[: -2 * row], out=other[row:-row])
         np.absolute(other, out=other)
@@ -173,30 +176,35 @@ class Regions:
     ) -> list[Region]:
         """Sum up what the cells of each region show; only the cells that were kept are looked at."""
         at = np.flatnonzero(self.kept)
-        label = self.labels.reshape(-1).take(at)
-        difference = self._difference.reshape(-1).take(at).astype(np.int32)
-        slope = self._slope.reshape(-1).take(at).astype(np.int32)
-        area = np.maximum(1, np.bincount(label, minlength=number))
+        label = self.labels.reshape(-1).take(at).astype(np.intp)
+        # Sums of whole numbers are exact as floats of 64 bits, and bincount would make them anyway.
+        difference = self._difference.reshape(-1).take(at).astype(np.float64)
+        slope = self._slope.reshape(-1).take(at)
+        area = np.maximum(np.bincount(label, minlength=number), 1)
         mean = np.bincount(label, np.absolute(difference), number) / area
         lit = np.bincount(label, difference, number) / area
-        squared = np.bincount(label, difference.astype(np.float64) ** 2, number) / area
-        spread = np.sqrt(np.maximum(0.0, squared - lit * lit))
+        squared = np.bincount(label, difference * difference, number) / area
+        spread = np.sqrt(np.maximum(squared - lit * lit, 0.0))
         moving = np.bincount(label, moved.reshape(-1).take(at), number) / area
         # An edge is steeper than the threshold, and than most of what the region differs by.
-        steep = (slope > threshold.reshape(-1).take(at)) & (slope > mean.take(label) * 0.8)
-        rim, where = label[steep], at[steep]
+        steep = np.greater(slope, threshold.reshape(-1).take(at))
+        np.logical_and(steep, slope > (mean * 0.8).take(label), out=steep)
+        chosen = np.flatnonzero(steep)
+        rim, where = label.take(chosen), at.take(chosen)
         edge = np.bincount(rim, minlength=number)
         seen = np.bincount(rim, self._seen.reshape(-1).take(where), number)
         believed = np.bincount(rim, edges.reshape(-1).take(where), number)
-        own = (seen - believed) / np.maximum(1, seen + believed)
+        own = (seen - believed) / np.maximum(seen + believed, 1.0)
         order = np.argsort(-area[1:], kind="stable")[:MOST] + 1
+        described = zip(
+            order.tolist(), stats[order].tolist(), area[order].tolist(), moving[order].tolist(), edge[order].tolist(),
+            own[order].tolist(), lit[order].tolist(), spread[order].tolist(), strict=True,
+        )  # fmt: skip
         found: list[Region] = []
         height = self.kept.shape[0]
-        for i, (x, y, w, h, _) in zip(order.tolist(), stats[order].tolist(), strict=True):
+        for i, (x, y, w, h, _), size, moves, rims, owns, light, spreads in described:
             top, bottom = y + (y > 0), y + h - (y + h < height)  # undo the closing
-            size = int(area[i])
-            share = min(1.0, float(edge[i]) / max(1.0, min(size, w + bottom - top)))
+            share = min(1.0, rims / max(1.0, min(size, w + bottom - top)))
             tall = max(1, bottom - top)
-            even = int(lit[i]), int(spread[i])
-            found.append(Region(i, x, top, w, tall, size, float(moving[i]), share, float(own[i]), *even))
+            found.append(Region(i, x, top, w, tall, size, moves, share, owns, int(light), int(spreads)))
         return found
