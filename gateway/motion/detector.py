@@ -100,7 +100,6 @@ class Detector:
         self._light = Illumination(self._model, self._seen, self._before)
         self._standing = Standing(rows, columns)
         self._scale = self._cells.size / width, self._cells.size / height
-        self._moved = np.zeros(shape, np.bool_)
         self._change = np.zeros(shape, np.int16)
         self._grain = 0.0
         self._t: float | None = None
@@ -244,16 +243,13 @@ class Detector:
         model = self._model
         regions: list[Region] = []
         if count:
-            np.subtract(self._light.clean, self._before[0], out=self._change)
-            np.absolute(self._change, out=self._change)
-            np.greater(self._change, model.threshold, out=self._moved)
             regions = self._regions.find(
                 model.fired,
                 self._light.clean,
+                self._before[0],
                 model.level,
                 model.edges,
                 model.threshold,
-                self._moved,
                 lasting=self._tracks.loose() > _WEATHER,
             )
             regions = [region for region in regions if region.edge >= 0.2]
