@@ -53,15 +53,13 @@ class Background:
         self._was_on = np.zeros(shape, np.bool_)
         self.often = np.zeros(shape, np.uint8)
         self._bank = np.zeros((LOOKS, *shape), np.int16)
-        self._apart = np.zeros((LOOKS, *shape), np.int16)
-        self._near = np.zeros((LOOKS, *shape), np.bool_)
+        self._near = np.zeros(shape, np.bool_)
         self._agree = np.zeros(shape, np.uint8)
-        self._known = np.zeros(shape, np.bool_)
         self.step = np.zeros(shape, np.int16)
         self.sign = np.zeros(shape, np.int16)
         self._tick = 0
         self._any_on = False
-        self._most_restless = np.full((1, width), 255 - _ONSET, np.uint8)
+        self._most_restless = np.full(shape, 255 - _ONSET, np.uint8)
         sixteenths = round(factor * 16)
         self._whole = Band(self, slice(None), factor=sixteenths)
         cuts = [band * height // _BANDS for band in range(_BANDS + 1)]
@@ -107,7 +105,7 @@ class Background:
     def recall(self, cells: NDArray[np.int16]) -> None:
         """Clear `fired` where the cells look as they did before: two remembered looks are within the threshold."""
         fired = self.fired.reshape(-1)
-        at = np.flatnonzero(fired)
+        at = fired.nonzero()[0]
         if at.size * _FEW < fired.size:
             looks = self._bank.reshape(LOOKS, -1).take(at, axis=1)
             np.subtract(looks, cells.reshape(-1).take(at), out=looks)
@@ -115,12 +113,16 @@ class Background:
             near = np.less_equal(looks, self.threshold.reshape(-1).take(at))
             fired[at] = np.add.reduce(near.view(np.uint8), axis=0, dtype=np.uint8) < _AGREE
             return
-        np.subtract(self._bank, cells, out=self._apart)
-        np.absolute(self._apart, out=self._apart)
-        np.less_equal(self._apart, self.threshold, out=self._near)
-        np.add.reduce(self._near.view(np.uint8), axis=0, dtype=np.uint8, out=self._agree)
-        np.less(self._agree, _AGREE, out=self._known)
-        np.logical_and(self.fired, self._known, out=self.fired)
+        # Look by look: a buffer for all of them at once would be a sixth of the model.
+        apart, near = self.step, self._near
+        self._agree.fill(0)
+        for look in self._bank:
+            np.subtract(look, cells, out=apart)
+            np.absolute(apart, out=apart)
+            np.less_equal(apart, self.threshold, out=near)
+            np.add(self._agree, near.view(np.uint8), out=self._agree)
+        np.less(self._agree, _AGREE, out=near)
+        np.logical_and(self.fired, near, out=self.fired)
 
     def learn(
         self,

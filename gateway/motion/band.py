@@ -61,7 +61,11 @@ class Band:
             # What fires and was not recalled is followed slowly: it may be a thing that is not yet believed.
             np.minimum(step, self._most, out=sign)
             np.maximum(sign, self._least, out=sign)
-            np.copyto(step, sign, where=self._fired)
+            # A copy under a mask would take four times as long. The base is made anew below.
+            np.subtract(sign, step, out=sign)
+            np.copyto(self._base, self._fired)
+            np.multiply(sign, self._base, out=sign)
+            np.add(step, sign, out=step)
         if held is not None:
             np.bitwise_and(step, held, out=step)
         np.add(self._level, step, out=self._level)

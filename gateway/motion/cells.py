@@ -68,7 +68,7 @@ class Cells:
             np.copyto(self._sums, luma)
         else:
             self._add_up(luma)
-        np.take(self._table, self._sums, out=out, mode="clip")
+        self._table.take(self._sums, out=out, mode="clip")
         self._mean = -1.0
 
     def mean(self) -> float:

@@ -97,6 +97,7 @@ class Detector:
         self._fired = 0
         self._any_fired = False
         self._before = np.zeros((2, *shape), np.int16)
+        self._oldest = 0
         self._light = Illumination(self._model, self._seen, self._before)
         self._standing = Standing(rows, columns)
         self._scale = self._cells.size / width, self._cells.size / height
@@ -246,7 +247,7 @@ class Detector:
             regions = self._regions.find(
                 model.fired,
                 self._light.clean,
-                self._before[0],
+                self._before[self._oldest],
                 model.level,
                 model.edges,
                 model.threshold,
@@ -285,8 +286,8 @@ class Detector:
         if t - self._swapped >= _APART:
             self._grain = self._noise()
             self._swapped = t
-            self._before[0] = self._before[1]
-            self._before[1] = self._light.clean
+            np.copyto(self._before[self._oldest], self._light.clean)
+            self._oldest ^= 1
 
     def _noise(self) -> float:
         few = self._model.noise[4::8, 4::8]

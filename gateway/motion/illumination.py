@@ -36,8 +36,9 @@ class Illumination:
         self._area = max(1, int(np.count_nonzero(seen)))
         self._earlier = earlier
         self._light = Light(height, width, seen)
-        self.clean = np.zeros((height, width), np.int16)
-        """The frame seen last without the fields of light that lie on it."""
+        self._without = np.zeros((height, width), np.int16)
+        self.clean = self._without
+        """The frame seen last without the fields of light that lie on it; valid until the next one."""
         self.lit = False
         """Whether there is such a field."""
         self.unrest = 0
@@ -100,8 +101,7 @@ class Illumination:
             elif curve is not None:
                 model.fire(self.unrest >> 2)
                 count = self._count()
-        if not self.lit:
-            np.copyto(self.clean, now)
+        self.clean = self._without if self.lit else now
         return count
 
     def shift(self, amount: int | NDArray[np.int16], unrest: int) -> None:
@@ -113,7 +113,7 @@ class Illumination:
     def _take_out(self, now: NDArray[np.int16], field: NDArray[np.int16], count: int) -> int:
         """Look at the frame without a field of light; keep that only if it leaves much less to explain."""
         model = self._model
-        np.subtract(now, field, out=self.clean)
+        np.subtract(now, field, out=self._without)
         np.subtract(model.difference, field, out=model.difference)
         np.absolute(field, out=field)
         np.right_shift(field, 4, out=field)

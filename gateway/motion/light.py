@@ -58,7 +58,7 @@ class Light:
         """Return the median difference of the cells, in units of 1/4096 octave."""
         if not self._few.size:
             return 0
-        np.take(difference.reshape(-1), self._at, out=self._few, mode="clip")
+        difference.reshape(-1).take(self._at, out=self._few, mode="clip")
         middle = self._few.size // 2
         self._few.partition(middle)
         return int(self._few[middle])

@@ -64,7 +64,7 @@ class Regions:
         self._count = np.zeros(height * row, np.uint8)
         self._counted = self._count.reshape(height, row)[:, :width]
         self._weight = np.zeros(shape, np.uint8)
-        self._company = np.full((1, width), _COMPANY, np.uint8)
+        self._company = np.full(shape, _COMPANY, np.uint8)
         self._joined = np.zeros(shape, np.uint8)
         self._slope = np.zeros(shape, np.int16)
         self._other = np.zeros(shape, np.int16)
@@ -175,7 +175,7 @@ class Regions:
         threshold: NDArray[np.int16],
     ) -> list[Region]:
         """Sum up what the cells of each region show; only the cells that were kept are looked at."""
-        at = np.flatnonzero(self.kept)
+        at = self.kept.reshape(-1).nonzero()[0]
         label = self.labels.reshape(-1).take(at)
         area = np.bincount(label, minlength=number)[1:]
         # Sorted by region, and row by row within: so each region's sums are those of a stretch of cells.
