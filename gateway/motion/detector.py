@@ -14,6 +14,7 @@ from gateway.motion.arguments import SENSITIVITY, Sensitivity, check_arguments, 
 from gateway.motion.background import Background
 from gateway.motion.cells import OCTAVE, PEDESTAL, Cells
 from gateway.motion.illumination import Illumination
+from gateway.motion.outline import Outline
 from gateway.motion.placing import placed
 from gateway.motion.regions import Region, Regions
 from gateway.motion.result import Box, Motion, Suppression
@@ -100,6 +101,7 @@ class Detector:
         self._oldest = 0
         self._light = Illumination(self._model, self._seen, self._before)
         self._standing = Standing(rows, columns)
+        self._outline = Outline(self._cells)
         self._scale = self._cells.size / width, self._cells.size / height
         self._change = np.zeros(shape, np.int16)
         self._grain = 0.0
@@ -176,7 +178,9 @@ class Detector:
         tracks = tuple(placed(thing, t, *self._scale) for thing in self._tracks.things if thing.confirmed)
         shown = {thing.id for thing in self._shown}
         boxes = tuple(track.box for track in tracks if track.id in shown)
-        self._learn(t, settling=suppressed == "settling")
+        if self._tracks.things:
+            self._outline.keep(luma)
+        self._learn(luma, t, settling=suppressed == "settling")
         score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
         return Motion(
             t=t,
@@ -196,15 +200,17 @@ class Detector:
 
     def foreground(self, out: NDArray[np.uint8]) -> None:
         """Paint what moves in the frame seen last: 255 on 0, at the size of `out` (any height and width, uint8)."""
-        rows = np.arange(out.shape[0]) * self.height // out.shape[0] // self._cells.size
-        columns = np.arange(out.shape[1]) * self.width // out.shape[1] // self._cells.size
-        mask = np.zeros(self._now.shape, np.bool_)
+        cells = self._cells
+        fine = np.zeros((cells.height, cells.size, cells.width * cells.size), np.bool_)
         for thing in (*self._shown, *self._tracks.likely()):
             for region in (thing.region, *thing.parts):
                 if region is not None:
-                    mask[region.at] |= self._regions.mask(region)
-        rows, columns = np.minimum(rows, mask.shape[0] - 1), np.minimum(columns, mask.shape[1] - 1)
-        out[...] = mask[rows[:, None], columns] * np.uint8(255)
+                    mask = self._regions.mask(region)
+                    self._outline.paint(fine, region.at, mask, self._model, self._light.unrest >> 2)
+        picture = fine.reshape(cells.height * cells.size, -1)
+        rows = np.minimum(np.arange(out.shape[0]) * self.height // out.shape[0], picture.shape[0] - 1)
+        columns = np.minimum(np.arange(out.shape[1]) * self.width // out.shape[1], picture.shape[1] - 1)
+        out[...] = picture[rows[:, None], columns] * np.uint8(255)
 
     def belief(self) -> Belief:
         """Return what the model believes, in grey levels."""
@@ -226,6 +232,7 @@ class Detector:
         self._young = True
         self._changed_since = None
         self._standing.release()
+        self._outline.restart()
         return self._tracks.clear()
 
     def _recall(self, count: int) -> int:
@@ -264,7 +271,7 @@ class Detector:
         ]
         return ended
 
-    def _learn(self, t: float, *, settling: bool) -> None:
+    def _learn(self, luma: NDArray[np.uint8], t: float, *, settling: bool) -> None:
         if t - self._learned >= _TICK:
             self._learned = t
             if not self._watch.holds:
@@ -283,6 +290,8 @@ class Detector:
                     slow=self._any_fired,
                     stirred=self._fired > 0,
                 )
+                if not self._light.lit and self._light.unrest < self._model.floor // 2:
+                    self._outline.learn(luma, self._model, self._standing.free)
         if t - self._swapped >= _APART:
             self._grain = self._noise()
             self._swapped = t
