@@ -23,10 +23,10 @@ from gateway.demo.broker import EmbeddedBroker, free_port
 from gateway.demo.centre import Centre, Episode, Tally
 from gateway.demo.follow import Rates, TruthFile
 from gateway.demo.process import configuration, street_source
-from gateway.demo.score import Score, Truth
 from gateway.demo.screen import PlainScreen, Row, View
 from gateway.demo.summary import Summary
 from gateway.errors import GatewayError
+from gateway.score import Score, Truth
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
 from gateway.wire.draft import Draft, random_uuid7, rank_of

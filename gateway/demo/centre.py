@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gateway.demo.score import Box, Received
+from gateway.score import Box, Received
 from gateway.wire.message import inflate, read_label
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.demo.score import Truth
+    from gateway.score import Truth
 
 
 @dataclass

@@ -23,10 +23,10 @@ from gateway.demo.broker import EmbeddedBroker
 from gateway.demo.centre import Centre
 from gateway.demo.follow import Rates, TruthFile
 from gateway.demo.process import AREA, CAMERA, TRUTH, Gateway, configuration, street_source
-from gateway.demo.score import Score, Truth, score, shown
 from gateway.demo.screen import Row, View, open_screen
 from gateway.demo.summary import Summary
 from gateway.errors import CameraError, GatewayError, LinkError
+from gateway.score import Score, Truth, score, shown
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
 from gateway.wire.message import Address

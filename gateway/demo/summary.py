@@ -9,13 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.demo.score import percentile
+from gateway.score import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.demo.centre import Episode, Tally
-    from gateway.demo.score import Score
+    from gateway.score import Score
 
 SAME_CLOCK_SECONDS = 3600.0
 """A latency beyond this, or below zero, says that the frames' times are not this computer's clock (a recording's are
