@@ -80,6 +80,27 @@ def test_an_end_is_self_contained() -> None:
     assert end.body["speed"] == pytest.approx(0.08, abs=0.01)
 
 
+@pytest.mark.parametrize("last", [2.0, 2.1, 2.3, 2.5])
+def test_the_path_has_both_ends_whenever_the_thing_was_seen_last(last: float) -> None:
+    """From where to where is told also when the last frame is the very one at which the path was noted."""
+    path = walk(episodes(), [t / 10 for t in range(round(last * 10) + 1)])[-1].body["path"]
+    assert (path[0][0], path[-1][0]) == (0.0, last)
+    assert [point[0] for point in path] == sorted({point[0] for point in path})
+
+
+@pytest.mark.parametrize(("across", "down"), [(0.2, 0.0), (-0.1, 0.0), (0.0, 0.05), (-0.03, -0.04), (0.0, 0.0)])
+def test_direction_and_speed_are_in_picture_units(across: float, down: float) -> None:
+    """Velocity says where to, right and down in pictures a second; speed is its length, also for who comes nearer."""
+    book = episodes()
+    for number in range(21):
+        t = number / 10
+        box = Box(0.4 + across * t, 0.4 + down * t, 0.1, 0.2)
+        book.step(motion(t, Track(1, box, (across, down), t, seen=True, state="moving")), never)
+    (end,) = book.step(motion(3.0, ended=(1,)), never)
+    assert end.body["velocity"] == pytest.approx([across, down], abs=0.002)
+    assert end.body["speed"] == pytest.approx((across**2 + down**2) ** 0.5, abs=0.002)
+
+
 def test_updates_come_seldom_and_only_with_a_better_picture() -> None:
     """Updates are at least `update_seconds` apart; without a better picture there is none."""
     times = [t / 10 for t in range(130)]

@@ -7,6 +7,7 @@ Pure: time comes from the frames, ids from `new_id`. Runs on `watch`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -71,17 +72,20 @@ class Episode:
     def points(self) -> list[tuple[float, ...]]:
         """The path in at most PATH_POINTS points, first and last included."""
         last = _point(self.last - self.started, self.track)
-        path = [*self.path, last] if self.path and self.path[-1][0] < last[0] else [last]
+        path = [*(point for point in self.path if point[0] < last[0]), last]
         if len(path) > PATH_POINTS:
             step = (len(path) - 1) / (PATH_POINTS - 1)
             path = [path[round(i * step)] for i in range(PATH_POINTS)]
         return path
 
-    def speed(self) -> float:
-        """Mean speed from the first to the last point, in picture widths per second."""
+    def velocity(self) -> tuple[float, float]:
+        """Mean velocity from the first to the last point: picture widths to the right, heights down, per second."""
         path = self.points()
-        elapsed = path[-1][0] - path[0][0]
-        return abs(path[-1][1] + path[-1][3] / 2 - path[0][1] - path[0][3] / 2) / elapsed if elapsed > 0 else 0.0
+        (began, x0, y0, w0, h0), (ended, x1, y1, w1, h1) = path[0], path[-1]
+        elapsed = ended - began
+        if elapsed <= 0:
+            return 0.0, 0.0
+        return (x1 + w1 / 2 - x0 - w0 / 2) / elapsed, (y1 + h1 / 2 - y0 - h0 / 2) / elapsed
 
 
 class Episodes:
@@ -175,7 +179,9 @@ class Episodes:
         }
         if path:
             body["path"] = episode.points()
-            body["speed"] = round(episode.speed(), 3)
+            across, down = episode.velocity()
+            body["speed"] = round(math.hypot(across, down), 3)
+            body["velocity"] = [round(across, 3), round(down, 3)]
         body["score"] = round(min(1.0, episode.hits / max(episode.frames, 1)), 2)
         return Draft(
             id=self._new_id(t),

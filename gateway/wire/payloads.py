@@ -70,7 +70,13 @@ class MotionData(Clocked):
             Doc("Where it was: [seconds since `started`, x, y, width, height], first and last included"),
         ]
     ]
-    speed: NotRequired[Annotated[float, Doc("Mean speed in picture widths per second")]]
+    speed: NotRequired[Annotated[float, Doc("Mean speed in picture units per second: the length of `velocity`")]]
+    velocity: NotRequired[
+        Annotated[
+            list[float],
+            Doc("Mean velocity [right, down] in picture widths and picture heights per second: where it went to"),
+        ]
+    ]
     score: Annotated[Fraction, Doc("Share of the frames so far that show it: low is a thing seen in glimpses")]
     outcome: NotRequired[
         Annotated[Literal["left", "stationary", "interrupted"], Doc("How it ended; interrupted: the camera did")]
