@@ -87,6 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--frames", type=Path, metavar="FILE", help="write a JSON line for each frame")
     replay.add_argument("--masks", type=Path, metavar="DIR", help="write each frame's foreground as PNG")
     replay.add_argument("--pictures", type=Path, metavar="DIR", help="keep the episodes' pictures")
+    replay.add_argument("--report", type=Path, metavar="DIR", help="write a page to look at: open DIR/index.html")
     replay.add_argument("--size", type=_size, metavar="WxH", help="analysis size (the clip's own, at most 640 wide)")
     replay.add_argument("--config", type=Path, metavar="FILE", help="zones and masks of its first camera")
     replay.add_argument("--fps", type=_rate, default=None, metavar="N", help="for a source without a rate (10)")
@@ -174,7 +175,7 @@ def _replay(options: argparse.Namespace) -> int:
         from gateway.configuration import load_strict
 
         camera = load_strict(options.config, (), {}).settings.cameras[0].model_dump(mode="json")
-    outputs = Outputs(options.events, options.frames, options.masks, options.pictures)
+    outputs = Outputs(options.events, options.frames, options.masks, options.pictures, options.report)
     return replay(options.clip, outputs, camera=camera, size=options.size, fps=options.fps)
 
 

@@ -92,8 +92,11 @@ class Pipeline:
         self._view_episode: tuple[str, float] | None = None
         self._hold_back(suspect=False)
 
-    def step(self, frame: Frame) -> Motion:
-        """Take one frame through all stages and give its buffers back to the camera."""
+    def step(self, frame: Frame, look: Callable[[Frame, Motion], None] | None = None) -> Motion:
+        """Take one frame through all stages and give its buffers back to the camera.
+
+        `look` sees the frame, masked, and what was found in it, before its buffers go back.
+        """
         try:
             self._burn(frame)
             exposure = frame.exposure
@@ -112,6 +115,8 @@ class Pipeline:
                     self.stills.keep(episode.id, frame, track.box)
             while self.wanted:
                 self._snapshot(self.wanted.pop(), frame)
+            if look is not None:
+                look(frame, motion)
         finally:
             frame.release()
         for draft in drafts:

@@ -28,12 +28,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from gateway.camera.frame import Camera
+    from gateway.camera.frame import Camera, Frame
     from gateway.motion import Motion
+    from gateway.report import Report
     from gateway.wire.draft import Draft
 
 LARGEST = (640, 720)
 """Largest analysis size where none is given."""
+CORNER = (640, 360)
+"""The same of the simulated corner."""
 ADDRESS = Address("replay", "replay")
 EPOCH = BOOT = "00000000"
 READ_SECONDS = 30.0
@@ -48,6 +51,7 @@ class Outputs:
     frames: Path | None = None
     masks: Path | None = None
     pictures: Path | None = None
+    report: Path | None = None
 
 
 def replay(
@@ -78,7 +82,8 @@ def replay(
     if (kind := parse(clip).kind) not in {"recording", "street"}:
         hint = "name a video, a folder of images or a .npy"
         raise CameraUnavailable(f"{clip}: a {kind} source is no recording", hint)
-    source = open_camera(clip, size=size or LARGEST, fps=fps or 10.0, pace=False)
+    # The corner is drawn at the size that is asked for; a recording keeps its shape within it.
+    source = open_camera(clip, size=size or (CORNER if kind == "street" else LARGEST), fps=fps or 10.0, pace=False)
     counter = itertools.count(1)
     drafts: list[Draft] = []
     with _told(), ExitStack() as stack:
@@ -94,7 +99,11 @@ def replay(
             sys.stderr.write(f"no pictures: {pipeline.fault}\n  what to do: {pipeline.fault.hint}\n")
         writer = _Writer(outputs, stack, getattr(source, "source_size", source.size))
         progress = _Progress(getattr(source, "frames", None))
-        code = _play(source, pipeline, drafts, writer, progress)
+        report = _open_report(outputs.report, clip, camera, source) if outputs.report is not None else None
+        code = _play(source, pipeline, drafts, writer, progress, report)
+        if report is not None:
+            report.finish()
+            sys.stderr.write(f"the report is {outputs.report}/index.html\n")
         for name in getattr(source, "damaged", []):
             sys.stderr.write(f"could not be read and was left out: {name}\n")
     return code
@@ -111,16 +120,42 @@ def _told() -> Iterator[None]:
         raise GatewayError(f"{what}: cannot be written: {error.strerror}", hint) from None
 
 
-def _play(source: Camera, pipeline: Pipeline, drafts: list[Draft], writer: _Writer, progress: _Progress) -> int:
+def _open_report(folder: Path, clip: str, camera: Mapping[str, Any], source: Camera) -> Report:
+    """Begin a report; what makes it (an encoder, a page) is loaded for whoever asks for it only."""
+    from gateway.report import Report
+
+    fps: float = getattr(source, "rate", None) or getattr(source, "fps", None) or 10.0
+    return Report(folder, clip, camera, source.size, fps, simulated=source.simulated)
+
+
+def _play(
+    source: Camera,
+    pipeline: Pipeline,
+    drafts: list[Draft],
+    writer: _Writer,
+    progress: _Progress,
+    report: Report | None,
+) -> int:
     """Take every frame through the pipeline and write what comes of it."""
     t, code = 0.0, 0
+
+    def look(frame: Frame, motion: Motion) -> None:
+        if report is not None:
+            report.frame(frame, motion, pipeline, getattr(source, "truth", ()), getattr(source, "state", None))
+
+    def write() -> None:
+        if report is not None:
+            for draft in drafts:
+                report.hear(draft)
+        writer.drafts(drafts)
+
     try:
         while True:
             frame = source.read(READ_SECONDS)
             number, t = frame.number, frame.mono
-            motion = pipeline.step(frame)
+            motion = pipeline.step(frame, look)
             pipeline.stills.work()
-            writer.drafts(drafts)
+            write()
             writer.frame(number, motion, pipeline)
             progress.count(t, writer.episodes)
     except CameraEnded:
@@ -130,7 +165,7 @@ def _play(source: Camera, pipeline: Pipeline, drafts: list[Draft], writer: _Writ
         code = 1
     pipeline.interrupt(t)
     pipeline.stills.work()
-    writer.drafts(drafts)
+    write()
     progress.done(t, writer.episodes)
     return code
 

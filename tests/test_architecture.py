@@ -28,7 +28,14 @@ ONLY = {
     "libcamera": ("gateway.camera.picam",),
     "paho": ("gateway.uplink.mqtt",),
     "sqlite3": ("gateway.uplink.",),
-    "cv2": ("gateway.camera.", "gateway.motion.", "gateway.events.", "gateway.replay", "gateway.demo."),
+    "cv2": (
+        "gateway.camera.",
+        "gateway.motion.",
+        "gateway.events.",
+        "gateway.replay",
+        "gateway.report.",
+        "gateway.demo.",
+    ),
     "pydantic": ("gateway.settings", "gateway.configuration", "gateway.contract."),
     "pydantic_settings": ("gateway.settings", "gateway.configuration"),
     "jsonschema": ("gateway.contract.",),
@@ -40,8 +47,26 @@ ONLY = {
 """Of each library, who may import it: modules, or whole rooms where the name ends with a full stop."""
 DAEMON, EYE = "gateway.daemon", "gateway.eye"
 NEVER = {
-    DAEMON: {"numpy", "cv2", "picamera2", "gateway.motion", "gateway.events", "gateway.pipeline", "gateway.demo"},
-    EYE: {"paho", "sqlite3", "pydantic", "pydantic_settings", "gateway.settings", "gateway.uplink", "gateway.demo"},
+    DAEMON: {
+        "numpy",
+        "cv2",
+        "picamera2",
+        "gateway.motion",
+        "gateway.events",
+        "gateway.pipeline",
+        "gateway.demo",
+        "gateway.report",
+    },
+    EYE: {
+        "paho",
+        "sqlite3",
+        "pydantic",
+        "pydantic_settings",
+        "gateway.settings",
+        "gateway.uplink",
+        "gateway.demo",
+        "gateway.report",
+    },
 }
 """What a process must never load, however far away it is imported; inside functions as well."""
 NOT_CALLED = {DAEMON: frozenset({"gateway.camera.opening", "gateway.__main__"}), EYE: frozenset[str]()}

@@ -107,6 +107,8 @@ class Street:
         self._start: float | None = None
         self.truth: list[Seen] = []
         """Who is seen in the frame that was read last."""
+        self.state: dict[str, bool] = {}
+        """What was the matter with the view in that frame: covered, defocused, moved, frozen."""
         self.labels: NDArray[np.uint16] = np.zeros((size[1], size[0]), np.uint16)
         """Id of the actor that each pixel of the luma plane shows, 0 for none; valid until the next read."""
         self.ignore: NDArray[np.bool_] = np.zeros((size[1], size[0]), np.bool_)
@@ -171,11 +173,11 @@ class Street:
         moment = self.world.moment
         assert moment is not None
         self.truth = self.world.seen()
+        s = moment.state
+        self.state = {"covered": s.covered > 0.5, "defocused": s.defocused > 0.5, "moved": s.moved, "frozen": s.frozen}
         if self._truth_file:
-            s = moment.state
-            state = {"covered": s.covered > 0.5, "defocused": s.defocused > 0.5, "moved": s.moved, "frozen": s.frozen}
             self._truth_file.write(
-                truths.line(number, mono, self.truth, {**state, "light": round(moment.light.lux, 2)})
+                truths.line(number, mono, self.truth, {**self.state, "light": round(moment.light.lux, 2)})
             )
             self._truth_file.flush()
         frame = StreetFrame(number, mono, luma, None, self.main_format, self.main_size, exposure)
