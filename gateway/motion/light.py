@@ -13,19 +13,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
+
+from gateway.motion.patches import Patches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BLOCK = 4  # cells
 _APART = 2  # cells between two samples
-_PATCH = 6  # blocks: less is no pool of light
 _CLASSES = 6  # of brightness, with equally many samples
 _FEWEST = 12  # samples a class needs
 _SHIFT = 6  # the curve has a value for every 64 units of level
-_SAMPLES = (_BLOCK // _APART) ** 2
+_SAMPLES = 4  # of a block
 
 
 class Light:
@@ -42,10 +42,14 @@ class Light:
         self._blocks = (height // _BLOCK, width // _BLOCK)
         down, across = self._blocks
         self._crop = (slice(0, down * _BLOCK), slice(0, across * _BLOCK))
-        self._samples = np.zeros((down, across, _SAMPLES), np.int16)
+        self._patches = Patches(down, across)
+        self._few_cells = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
+        self._samples = np.zeros((_SAMPLES, down, across), np.int16)
+        self._less, self._more = (np.zeros((2, down, across), np.int16) for _ in range(2))
         self._steep = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
         self._other = np.zeros_like(self._steep)
         self._high = np.zeros_like(self._steep)
+        self._jumps = np.zeros(self._steep.shape, np.bool_)
         self._shattered = np.zeros((down, across), np.bool_)
         self._rows = _between(height, down)
         self._columns = _between(width, across)
@@ -71,19 +75,21 @@ class Light:
         size = self._at.size // _CLASSES
         if size < _FEWEST:
             return None
-        np.take(difference.reshape(-1), self._at, out=self._few, mode="clip")
-        np.take(level.reshape(-1), self._at, out=self._levels, mode="clip")
-        order = np.argsort(self._levels, kind="stable")
+        difference.reshape(-1).take(self._at, out=self._few, mode="clip")
+        level.reshape(-1).take(self._at, out=self._levels, mode="clip")
+        order = self._levels.argsort(kind="stable")
         places: list[int] = []
         values: list[int] = []
-        for i in range(_CLASSES):
-            chosen = order[i * size : (i + 1) * size]
-            sample = np.sort(self._few[chosen])
-            middle = int(sample[size // 2])
-            spread = int(sample[size * 3 // 4]) - int(sample[size // 4])
+        chosen = order[: _CLASSES * size].reshape(_CLASSES, size)
+        samples = self._few.take(chosen)
+        samples.sort(axis=1)
+        quarters = samples[:, [size // 4, size // 2, size * 3 // 4]].tolist()
+        for (low, middle, high), level_of_class in zip(
+            quarters, self._levels.take(chosen[:, size // 2]).tolist(), strict=True
+        ):
             # Half of the class must agree, or a thing stands before it.
-            values.append(middle if abs(middle) >= least and spread < 2 * least + abs(middle) // 2 else 0)
-            places.append(int(self._levels[chosen[size // 2]]) >> _SHIFT)
+            values.append(middle if abs(middle) >= least and high - low < 2 * least + abs(middle) // 2 else 0)
+            places.append(level_of_class >> _SHIFT)
         if not any(values) or not _plausible(places, values):
             return None
         # Light that differs from place to place is not a curve: it must explain most of what is seen.
@@ -104,37 +110,45 @@ class Light:
 
         None when no patch changed by `least` or more that does not look like a thing.
         """
-        down, across = self._blocks
-        side = _BLOCK // _APART
-        few = difference[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART]
-        np.copyto(
-            self._samples.reshape(down, across, side, side),
-            few.reshape(down, side, across, side).transpose(0, 2, 1, 3),
-        )
+        few = self._few_cells
+        np.copyto(few, difference[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART])
         broken = self._broken(few, threshold[self._crop][_APART // 2 :: _APART, _APART // 2 :: _APART])
-        self._samples.sort(axis=2)
-        middle = (self._samples[:, :, _SAMPLES // 2 - 1] >> 1) + (self._samples[:, :, _SAMPLES // 2] >> 1)
+        middle = self._middle(few)
         changed = np.absolute(middle) >= least
-        lit = self._patches(changed & ~broken, broken)
+        lit = self._patches.whole(changed & ~broken, broken)
         if not lit.any():
             return None
         # Blocks that say nothing of the light (a thing stands there) take it from those around them.
-        known = lit | ~(changed | broken)
-        value = np.where(known, middle, 0).astype(np.int32)
-        self._spread(value, known)
-        self._widen(value)
+        self._patches.spread(middle, lit | ~(changed | broken))
+        self._widen(self._patches.value)
         return self._field
+
+    def _middle(self, few: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return the mean of the middle two of each block's four samples."""
+        samples, less, more = self._samples, self._less, self._more
+        for i in range(_SAMPLES):
+            np.copyto(samples[i], few[i // 2 :: 2, i % 2 :: 2])
+        np.minimum(samples[:2], samples[2:], out=less)
+        np.maximum(samples[:2], samples[2:], out=more)
+        # The greater of the lesser ones, and the lesser of the greater ones.
+        one: NDArray[np.int16] = np.maximum(less[0], less[1], out=less[0])
+        other: NDArray[np.int16] = np.minimum(more[0], more[1], out=more[0])
+        np.right_shift(one, 1, out=one)
+        np.right_shift(other, 1, out=other)
+        np.add(one, other, out=other)
+        return other
 
     def _widen(self, value: NDArray[np.int32]) -> None:
         """Write the blocks' values into the field of cells, linear between the blocks' middles."""
         wide, fine, other = self._wide, self._fine, self._other_fine
         (left, right, part), (top, bottom, share) = self._columns, self._rows
-        np.subtract(value[:, right], value[:, left], out=wide)
+        start = value.take(left, axis=1)
+        np.subtract(value.take(right, axis=1), start, out=wide)
         np.multiply(wide, part, out=wide)
         np.right_shift(wide, 3, out=wide)
-        np.add(wide, value[:, left], out=wide)
-        np.take(wide, bottom, axis=0, out=fine, mode="clip")
-        np.take(wide, top, axis=0, out=other, mode="clip")
+        np.add(wide, start, out=wide)
+        wide.take(bottom, axis=0, out=fine, mode="clip")
+        wide.take(top, axis=0, out=other, mode="clip")
         np.subtract(fine, other, out=fine)
         np.multiply(fine, share[:, None], out=fine)
         np.right_shift(fine, 3, out=fine)
@@ -157,57 +171,12 @@ class Light:
         np.right_shift(threshold, 1, out=high)
         np.add(high, threshold, out=high)
         np.maximum(other, high, out=other)
-        down, across = self._blocks
-        side = _BLOCK // _APART
-        jumps = np.greater(steep, other).reshape(down, side, across, side)
-        broken = self._shattered
-        np.logical_or(jumps[:, 0, :, 0], jumps[:, 0, :, 1], out=broken)
-        np.logical_or(broken, jumps[:, 1, :, 0], out=broken)
-        np.logical_or(broken, jumps[:, 1, :, 1], out=broken)
+        np.greater(steep, other, out=self._jumps)
+        jumps, broken = self._jumps, self._shattered
+        np.logical_or(jumps[::2, ::2], jumps[::2, 1::2], out=broken)
+        np.logical_or(broken, jumps[1::2, ::2], out=broken)
+        np.logical_or(broken, jumps[1::2, 1::2], out=broken)
         return broken
-
-    @staticmethod
-    def _patches(candidates: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Keep those patches of blocks whose surroundings are mostly whole."""
-        _, labels, stats, _ = cv2.connectedComponentsWithStats(candidates.view(np.uint8), connectivity=4)
-        lit = np.zeros_like(candidates)
-        height, width = candidates.shape
-        for label, (x, y, w, h, size) in enumerate(stats.tolist()):
-            if size < _PATCH or label == 0:
-                continue
-            at = (slice(max(0, y - 1), min(height, y + h + 1)), slice(max(0, x - 1), min(width, x + w + 1)))
-            patch = labels[at] == label
-            around = _grown(patch) & ~patch
-            rim = int(np.count_nonzero(around))
-            # What covers a third of the picture without an edge of its own is light, whatever stands about it.
-            if size * 3 >= candidates.size or int(np.count_nonzero(broken[at] & around)) * 2 <= rim:
-                lit[at] |= patch
-        return lit
-
-    @staticmethod
-    def _spread(value: NDArray[np.int32], known: NDArray[np.bool_]) -> None:
-        """Fill what is not known with the mean of known neighbours, outward ring by ring."""
-        for _ in range(8):
-            if known.all():
-                return
-            padded = np.zeros((value.shape[0] + 2, value.shape[1] + 2), np.int32)
-            weight = np.zeros_like(padded)
-            padded[1:-1, 1:-1] = value
-            weight[1:-1, 1:-1] = known
-            total = padded[:-2, 1:-1] + padded[2:, 1:-1] + padded[1:-1, :-2] + padded[1:-1, 2:]
-            count = weight[:-2, 1:-1] + weight[2:, 1:-1] + weight[1:-1, :-2] + weight[1:-1, 2:]
-            fresh = ~known & (count > 0)
-            value[fresh] = total[fresh] // count[fresh]
-            known |= fresh
-
-
-def _grown(patch: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return the patch and its eight neighbours."""
-    wide = np.zeros((patch.shape[0] + 2, patch.shape[1] + 2), np.bool_)
-    wide[1:-1, 1:-1] = patch
-    tall = wide[:-2] | wide[1:-1] | wide[2:]
-    grown: NDArray[np.bool_] = tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:]
-    return grown
 
 
 def _plausible(places: list[int], values: list[int]) -> bool:
