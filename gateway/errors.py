@@ -5,6 +5,7 @@
      ├─ CameraError              a camera that gives no frames
      │   ├─ CameraUnavailable    it could not be opened
      │   ├─ CameraStalled        it is open, and no frame came within the deadline
+     │   ├─ CameraGarbled        frames come, and none of them can be a picture
      │   └─ CameraEnded          a recording is over (no fault)
      ├─ MaskError                a privacy mask that cannot be used: no pictures
      ├─ StoreError               the outbox cannot be opened or written
@@ -36,6 +37,10 @@ class CameraUnavailable(CameraError):
 
 class CameraStalled(CameraError):
     """The camera is open, but no frame came within the deadline."""
+
+
+class CameraGarbled(CameraError):
+    """Frames come, and none of them can be a picture."""
 
 
 class CameraEnded(CameraError):

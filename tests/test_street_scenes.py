@@ -49,7 +49,10 @@ def sharpness(luma: NDArray[np.float32]) -> float:
     return float(np.abs(np.diff(luma, axis=1)).mean())
 
 
-@pytest.mark.parametrize("scene", scenes.NAMES)
+STANDING = {"frozen", "stuck", "unfilled"}
+
+
+@pytest.mark.parametrize("scene", [name for name in scenes.NAMES if name != "hung"])
 def test_every_scene_is_the_same_however_it_is_read(scene: str) -> None:
     """A frame in the thick of each scene has the same pixels and truth for a reader who skipped all before it."""
     read, skipped = (Street((160, 90), 10, 2, scene=scene, main_size=(0, 0), pace=False) for _ in range(2))
@@ -61,7 +64,7 @@ def test_every_scene_is_the_same_however_it_is_read(scene: str) -> None:
     assert np.array_equal(frame.luma, other.luma)
     assert read.truth == skipped.truth
     assert np.array_equal(read.labels, skipped.labels)
-    assert not np.array_equal(read.read(1).luma, other.luma) or scene == "frozen"  # the control: the next one differs
+    assert not np.array_equal(read.read(1).luma, other.luma) or scene in STANDING  # the control: the next one differs
 
 
 def test_corner_holds_what_it_promises_within_a_minute() -> None:

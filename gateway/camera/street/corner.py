@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.camera.street.actors import Kind
     from gateway.camera.street.paths import Path
     from gateway.camera.street.truth import Seen
+    from gateway.camera.street.world import Garbled
 
 
 class StreetFrame(Frame):
@@ -103,7 +104,7 @@ class Street:
         self._invited = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._closed = self._hung = False
+        self._closed = False
         self._start: float | None = None
         self.truth: list[Seen] = []
         """Who is seen in the frame that was read last."""
@@ -138,8 +139,12 @@ class Street:
 
     def hang(self, on: bool) -> None:  # noqa: FBT001
         """Let `read` find no frame until its timeout, or let it find frames again."""
-        self._hung = on
+        self.world.hands.hung = on
         self._wake.set()
+
+    def garble(self, how: Garbled) -> None:
+        """Hand over buffers that nobody filled ("empty") or noise ("static"), or pictures again ("")."""
+        self.world.hands.garbled = how
 
     def enter(self, kind: Kind, way: str | Path) -> int:
         """Send one actor from the next frame on, along a named way (see `timetable.way`) or a path; return its id."""
@@ -196,13 +201,14 @@ class Street:
             due = self._start + number / self.fps if self.pace else 0.0
             if self._closed:
                 raise CameraError("the simulated corner is closed", "open it again")
-            if not self._hung and due <= now:
+            hung = self.world.hung(number / self.fps)
+            if not hung and due <= now:
                 return number, due if self.pace else number / self.fps
             if now >= deadline:
                 raise CameraStalled(
                     f"no frame of the simulated corner within {timeout:g} s", "close the camera and open it again"
                 )
-            self._wake.wait(max((deadline if self._hung else min(deadline, due)) - now, 0.0))
+            self._wake.wait(max((deadline if hung else min(deadline, due)) - now, 0.0))
             self._wake.clear()
 
     def close(self) -> None:

@@ -50,6 +50,12 @@ class Scene:
     covered: Spans = ()
     defocused: Spans = ()
     frozen: Spans = ()
+    hung: Spans = ()
+    """When the sensor gives no frame at all."""
+    empty: Spans = ()
+    """When its buffers are handed over unfilled."""
+    static: Spans = ()
+    """When the link to it has lost its synchronisation."""
     knocked: float = math.inf
     """Second at which somebody turns the camera for good."""
     sway: float = 0.0
@@ -151,6 +157,7 @@ LORRY: tuple[Entry, ...] = ((6.0, "lorry", "red light"), (55.0, "person", "far")
 VIEW: tuple[Entry, ...] = ((4.0, "person", "near"), (70.0, "person", "near"), (84.0, "person", "far"))
 """Nobody while the view is broken."""
 BROKEN: Spans = ((20.0, 65.0),)
+FAILED: Spans = ((4.0, math.inf),)
 
 SCENES: dict[str, Scene] = {
     "corner": Scene(dusk_once, OPENING, every=7.0, chance_from=48.0, covered=((53.0, 56.0),)),
@@ -185,6 +192,11 @@ SCENES: dict[str, Scene] = {
     "defocused": Scene(noon, VIEW, defocused=BROKEN),
     "moved": Scene(noon, VIEW, knocked=20.0),
     "frozen": Scene(noon, (*VIEW, (17.0, "person", "near")), frozen=BROKEN),
+    # the camera; opened anew it works for four seconds
+    "hung": Scene(noon, USUAL, hung=FAILED),
+    "unfilled": Scene(noon, USUAL, empty=FAILED),
+    "static": Scene(noon, USUAL, static=FAILED),
+    "stuck": Scene(noon, USUAL, frozen=FAILED),
 }  # fmt: skip
 
 DAY = 1440.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -38,6 +38,10 @@ SWAY_MARGIN = 4.0
 """View units drawn beyond the picture when the pole sways."""
 
 
+Garbled = Literal["", "empty", "static"]
+"""What the buffers hold in place of a picture: nothing, or noise; or they hold a picture."""
+
+
 @dataclass
 class Hands:
     """What somebody does to the camera, over and above its scene; None: the scene decides."""
@@ -46,6 +50,8 @@ class Hands:
     defocused: bool | None = None
     frozen: bool | None = None
     knocked: bool | None = None
+    hung: bool | None = None
+    garbled: Garbled | None = None
     stops: float = 0.0
 
 
@@ -176,6 +182,27 @@ class World:
         covered, defocused = share(hands.covered, scene.covered), share(hands.defocused, scene.defocused)
         return State(max(covered, 0.0), max(defocused, 0.0), frozen, moved)
 
+    def hung(self, t: float) -> bool:
+        """Tell whether there is no frame at second `t`."""
+        return _within(self.scene.hung, t) if self.hands.hung is None else self.hands.hung
+
+    def garbled(self, t: float) -> Garbled:
+        """Return what the buffers hold at second `t` in place of a picture."""
+        if self.hands.garbled is not None:
+            return self.hands.garbled
+        if _within(self.scene.empty, t):
+            return "empty"
+        return "static" if _within(self.scene.static, t) else ""
+
+    def garble(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Spoil a drawn plane, or planes, in place as `garbled` says for the frame in hand."""
+        how = self.garbled(self.number / self.fps)
+        if how == "empty":
+            pixels[:] = 0  # chroma too: nobody filled the buffer
+        elif how == "static":
+            pixels[:] = np.random.default_rng([self.seed, self.number]).integers(0, 256, pixels.shape, np.uint8)
+        return pixels
+
     def advance(self, number: int) -> Exposure:
         """Bring the corner to frame `number`, stepping arrivals and exposure through every frame on the way."""
         self.ae.bias = self.hands.stops
@@ -232,7 +259,7 @@ class World:
                 self.labels[:] = 0
             self.found = [(who, where.at) for who, where in zip(self.here, drawn, strict=True) if where is not None]
             self.luma.expose(m.state, m.shift, m.exposure, m.gain, m.key)
-        return self.luma.sensor.pixels
+        return self.garble(self.luma.sensor.pixels)
 
     def draw_main(self) -> NDArray[np.uint8]:
         """Draw the main picture of the frame in hand."""
@@ -241,7 +268,7 @@ class World:
         assert main is not None
         main.raster.compose(m.light, m.looks, self.layers, m.t)
         main.expose(m.state, m.shift, m.exposure, m.gain, m.key + (1 << 40))
-        return main.sensor.pixels
+        return self.garble(main.sensor.pixels)
 
     def visible(self, plane: NDArray[Plane]) -> NDArray[Plane]:
         """Return what the frame in hand shows of a plane of labels."""
@@ -265,3 +292,7 @@ class World:
             if y0 < y1 and x0 < x1:
                 found.append((who, shapes.Area(y0, y1, x0, x1)))
         return truth.look_up(self.visible(self.labels), found, self.number / self.fps, standing=m.state.frozen)
+
+
+def _within(spans: Spans, t: float) -> bool:
+    return any(start <= t < end for start, end in spans)
