@@ -29,6 +29,7 @@ from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
 from gateway.orders import Orders
+from gateway.reboot import Reboot
 from gateway.reporting import Reports
 from gateway.state import Memory
 from gateway.uplink import receipts
@@ -108,8 +109,11 @@ class Daemon:
             confirm_centre=settings.delivery.confirm == "centre",
         )
         self._memory = Memory(settings.store.dir, self._boot, lambda work: self._spool.call(lambda _outbox: work()))
+        recovery = settings.recovery
+        self._reboot = Reboot(self._memory, recovery.reboots_a_day, recovery.reboot_after_s)
         self._eyes = [
-            Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name)) for camera in settings.cameras
+            Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name), reboot=self._reboot)
+            for camera in settings.cameras
         ]
         self._faults = Faults()
         self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
@@ -121,6 +125,7 @@ class Daemon:
             self._spool,
             self._eyes,
             self._budget,
+            self._reboot,
             last_exit=self._memory.last_exit,
         )
         self._answers = Answers(
@@ -166,7 +171,9 @@ class Daemon:
             for draft in eye.tick(now):
                 self._accept(draft)
         self._number_held()
-        self._memory.latch({eye.name for eye in self._eyes if eye.moved})
+        self._memory.latch({eye.name for eye in self._eyes if eye.known.moved})
+        self._memory.tick(now)
+        self._reboot.tick(now)
         self._take_commands()
         self._answers.tick(now)
         self._orders.tick(now)
@@ -239,7 +246,7 @@ class Daemon:
     def _watch_sockets(self) -> None:
         """Keep the selector in step with the sockets of eyes that were started or are gone."""
         for eye in self._eyes:
-            now = eye.socket.fileno() if eye.socket is not None else -1
+            now = eye.channel.fileno() if eye.channel is not None else -1
             before = self._watched.get(eye.name, -1)
             if now == before:
                 continue
@@ -254,7 +261,7 @@ class Daemon:
         def listen() -> None:
             for draft in eye.hear():
                 self._accept(draft)
-            if eye.socket is None:
+            if eye.channel is None:
                 self._watch_sockets()
 
         return listen
@@ -288,7 +295,8 @@ class Daemon:
         self._reason = self._reason or reason
 
     def _signalled(self, number: int, _frame: object) -> None:
-        self._reason = signal.Signals(number).name
+        name = signal.Signals(number).name
+        self._reason = f"the device is restarted: {self._reboot.why}" if self._reboot.why else name
 
     def _drain_wake_up(self) -> None:
         with contextlib.suppress(BlockingIOError):
@@ -310,7 +318,7 @@ class Daemon:
         for eye in self._eyes:
             eye.stop()
         deadline = time.monotonic() + 2.0
-        while time.monotonic() < deadline and not all(eye.gone for eye in self._eyes):
+        while time.monotonic() < deadline and not all(eye.process.gone for eye in self._eyes):
             self._watch_sockets()
             for key, _ in self._selector.select(0.05):
                 key.data()

@@ -98,8 +98,8 @@ class Orders:
     def tick(self, now: float) -> None:
         """Answer what has come to an end. `now` on the monotonic clock."""
         for eye in self._eyes:
-            while eye.snapshots:
-                found, refused = eye.snapshots.popleft()
+            while eye.known.snapshots:
+                found, refused = eye.known.snapshots.popleft()
                 command, _ = self._snapshots.pop(found, (None, 0.0))
                 if command is None:
                     continue
@@ -127,8 +127,8 @@ class Orders:
         if eye is None:
             names = ", ".join(eye.name for eye in self._eyes)
             self._failed(command, "no-camera", f"there is no camera {str(name)[:80]!r}; there are: {names}")
-        elif not eye.running or not eye.say(note=command.name, id=command.id):
-            self._failed(command, "camera-off", f"{eye.name} is off: {eye.reason}")
+        elif not eye.known.running or not eye.say(note=command.name, id=command.id):
+            self._failed(command, "camera-off", f"{eye.name} is off: {eye.known.reason}")
         elif command.name == "snapshot":
             self._snapshots[command.id] = (command, time.monotonic() + SNAPSHOT_SECONDS)
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from gateway.budget import Budget
     from gateway.configuration import Loaded
     from gateway.eyes import Eye
+    from gateway.reboot import Reboot
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
@@ -54,6 +56,7 @@ class Reports:
         spool: Spool,
         eyes: Sequence[Eye],
         budget: Budget,
+        reboot: Reboot,
         *,
         last_exit: str = "",
     ) -> None:
@@ -64,6 +67,7 @@ class Reports:
         self._spool = spool
         self._eyes = eyes
         self._budget = budget
+        self._reboot = reboot
         self._last_exit = last_exit
         self._started = time.monotonic()
         self._facts = health.Facts()
@@ -142,7 +146,8 @@ class Reports:
         if now >= self._beat_due:
             self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
             self._beat(dropped)
-        news = [codes, [(eye.state, eye.code, eye.restarts) for eye in self._eyes], self._link_news()]
+        cameras = [(eye.known.state, eye.known.code, eye.restarts, eye.ladder.steps) for eye in self._eyes]
+        news = [codes, deepcopy(cameras), self._link_news()]
         if now >= self._health_due or (news != self._told_news and now >= self._health_again):
             self._told_news = news
             self._health_again = now + HEALTH_SECONDS
@@ -166,10 +171,7 @@ class Reports:
         """Return what is wrong now, by camera and code."""
         current: dict[tuple[str, str], Fault] = {}
         for eye in self._eyes:
-            if eye.state == "off" and eye.code != "starting":  # to open it may take long; a hang has its own code
-                current[eye.name, eye.code] = Fault(eye.reason, eye.hint)
-            for code, (message, hint) in eye.faults.items():
-                current[eye.name, code] = Fault(message, hint)
+            current.update(eye.current_faults(time.monotonic()))
         store = self._spool.status()
         if store.get("problem"):
             current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint") or ""))
@@ -241,11 +243,11 @@ class Reports:
             temperature_c=self._facts.temperature_c,
             memory_mb=self._facts.memory_available_mb,
             disk_mb=self._facts.disk_free_mb,
-            fps={eye.name: float(eye.beat.get("fps", 0.0)) for eye in self._eyes},
+            fps={eye.name: float(eye.known.beat.get("fps", 0.0)) for eye in self._eyes},
             waiting=heartbeat.Waiting(
                 store.get("rows", 0), store.get("bytes", 0), store.get("oldest_s") or 0.0, store.get("dead", 0)
             ),
-            dropped=dropped + sum(eye.lost for eye in self._eyes) + sum(store.get("dropped", {}).values()),
+            dropped=dropped + sum(eye.known.lost for eye in self._eyes) + sum(store.get("dropped", {}).values()),
             connections=link.get("connects", 0),
         )
         self._link.beat("up/heartbeat", plain(dict(beat)))
@@ -259,21 +261,33 @@ class Reports:
                 outbox=self._spool.status(),
                 link=self._link.status() | {"budget": self._budget.status()},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
+                recovery=self._reboot.status(),
             )
         )
 
     def _camera(self, eye: Eye, now: float) -> None:
         """Publish a camera's state when it has changed."""
+        known = eye.known
         said = self._cameras.get(eye.name)
+        step = eye.ladder.last if eye.ladder.since() is not None else ""
         if said is not None:
             before, when = said
-            same = before["state"] == eye.state and before.get("reason", "") == eye.reason
-            if same and (before["motion"] == eye.motion or now - when < MOTION_SECONDS):
+            told = (before["state"], before.get("reason", ""), before.get("step", ""))
+            if told == (known.state, known.reason, step) and (
+                before["motion"] == known.motion or now - when < MOTION_SECONDS
+            ):
                 return
-        since = said[0]["since"] if said is not None and said[0]["state"] == eye.state else time.time()
-        state: Any = eye.state
+        since = said[0]["since"] if said is not None and said[0]["state"] == known.state else time.time()
+        state: Any = known.state
         report = heartbeat.camera(
-            state, motion=eye.motion, since=since, reason=eye.reason, hint=eye.hint, simulated=eye.simulated
+            state,
+            motion=known.motion,
+            since=since,
+            code=known.code,
+            reason=known.reason,
+            hint=known.hint,
+            step=step,
+            simulated=known.simulated,
         )
         self._cameras[eye.name] = (report, now)
         self._say(f"up/camera/{eye.name}", report)

@@ -169,6 +169,13 @@ class ReportSettings(_Strict):
     health_s: Annotated[float, Field(ge=10, le=86400)] = 900.0
 
 
+class RecoverySettings(_Strict):
+    """What may be done when a camera gives no picture, or the broker cannot be reached."""
+
+    reboots_a_day: Annotated[int, Field(ge=0, le=10)] = 0
+    reboot_after_s: Annotated[float, Field(ge=60, le=86400)] = 900.0
+
+
 class Settings(BaseSettings):
     """The whole configuration. `config/gateway.toml` explains every key."""
 
@@ -183,6 +190,7 @@ class Settings(BaseSettings):
     store: StoreSettings = StoreSettings()
     delivery: DeliverySettings = DeliverySettings()
     report: ReportSettings = ReportSettings()
+    recovery: RecoverySettings = RecoverySettings()
     cameras: Annotated[list[CameraSettings], Field(min_length=1, max_length=4)] = [CameraSettings()]
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The few things that the daemon remembers over a restart: how the last run ended, and which views have moved.
+"""The few things that the daemon remembers over a restart: how the last run ended, which views have moved, reboots.
 
 One small JSON file beside the store, written atomically. Not here: messages (the store), the configuration. `read` runs
 at the start on the main thread; `write` runs on the thread that may wait for the card (`spool`), or at the very end.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE = "state.json"
+DAY = 86400.0
+MOST_REBOOTS = 10
+"""No setting allows more a day, and no more are remembered."""
+UPKEEP_SECONDS = 3600.0
+"""While a reboot is less than a day ago the running time is noted so often: a power cut loses no more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,21 +39,28 @@ class State:
     """Cameras whose view has moved and that nobody has confirmed since: no pictures of them leave."""
     commands: tuple[str, ...] = ()
     """Ids of the latest commands: none is carried out twice, not even the restart that ended the last run."""
+    reboots: tuple[float, ...] = ()
+    """Of each reboot that recovery asked for: for how many seconds the device has run since, as far as is known."""
+    mono: float = 0.0
+    """When this was written, on that boot's monotonic clock: wall clocks jump, and running time needs none."""
 
 
 def read(folder: Path) -> State | None:
     """Return what was remembered; None: nothing, this is the first run. A damaged file counts as moved views unknown.
 
-    Fails closed: when the file is there and cannot be read, every camera's view counts as moved ("*").
+    Fails closed: when the file is there and cannot be read, every camera's view counts as moved ("*"), and the budget
+    of reboots as spent just now.
     """
     try:
         found = json.loads((folder / FILE).read_text(encoding="utf-8"))
         moved, commands = tuple(map(str, found["moved"])), tuple(map(str, found["commands"]))
-        return State(str(found["boot"]), str(found["ended"]), moved, commands)
+        reboots = tuple(max(0.0, float(age)) for age in found.get("reboots", ()))  # files of older versions lack it
+        mono = float(found.get("mono", 0.0))
+        return State(str(found["boot"]), str(found["ended"]), moved, commands, reboots, mono)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
-        return State(moved=("*",))
+        return State(moved=("*",), reboots=(0.0,) * MOST_REBOOTS)
 
 
 def write(folder: Path, state: State) -> None:
@@ -95,6 +108,10 @@ class Memory:
         """Ids of the latest commands."""
         self.last_exit = last_exit(before, boot)
         """How the last run ended, in words."""
+        now = time.monotonic()
+        self._reboots = [now - age for age in _ages(before, boot, now)]
+        """When they were, on this boot's monotonic clock: before its start, less than 0."""
+        self._upkeep_at = now + UPKEEP_SECONDS
 
     def moved(self, camera: str) -> bool:
         """Tell whether a camera's view had moved when the file was written."""
@@ -117,17 +134,49 @@ class Memory:
             self.commands = ids
             self._write("")
 
+    def reboots(self, now: float) -> int:
+        """Return how many reboots recovery has asked for in the last day of running time."""
+        return sum(now - at < DAY for at in self._reboots)
+
+    def note_reboot(self, now: float, then: Callable[[bool], None]) -> None:
+        """Note that a reboot is about to be asked for; calls `then` on another thread with whether that is on the card.
+
+        What is not on the card must not be done: after the reboot nobody would know of it, and it would go on for ever.
+        """
+        self._reboots = [*self._reboots, now][-MOST_REBOOTS:]
+        self._write("", then)
+
+    def tick(self, now: float) -> None:
+        """Note the running time, while that decides about a reboot. `now` on the monotonic clock."""
+        if now >= self._upkeep_at:
+            self._upkeep_at = now + UPKEEP_SECONDS
+            if self.reboots(now):
+                self._write("")
+
     def end(self, why: str) -> None:
         """Note why this run ends."""
         self._write(why)
 
-    def _write(self, ended: str) -> None:
-        now = State(self._boot, ended, self._moved, self.commands)
+    def _write(self, ended: str, then: Callable[[bool], None] = lambda _written: None) -> None:
+        mono = time.monotonic()
+        reboots = tuple(round(mono - at, 1) for at in self._reboots if mono - at < DAY)
+        now = State(self._boot, ended, self._moved, self.commands, reboots, mono)
 
         def work() -> None:
             try:
                 write(self._folder, now)
             except OSError as error:
                 log.warning("what must survive a restart cannot be written: %s", error)
+                then(False)  # noqa: FBT003 (whether it was written)
+            else:
+                then(True)  # noqa: FBT003
 
         self._later(work)
+
+
+def _ages(before: State | None, boot: str, now: float) -> list[float]:
+    """Return for how many seconds the device has run since each reboot, at least; never more than it has."""
+    if before is None:
+        return []
+    since = max(0.0, now - before.mono) if before.boot == boot else now
+    return [age + since for age in before.reboots]

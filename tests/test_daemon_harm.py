@@ -100,7 +100,7 @@ def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
     with daemon._wake_up, daemon._woken:
         (eye,) = daemon._eyes
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == []
-        eye._note({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it in"})
+        eye.known.take({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it in"})
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == ["camera-failed"]
     daemon._selector.close()
 

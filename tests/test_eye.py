@@ -13,8 +13,10 @@ import cv2
 import numpy as np
 import pytest
 
+from gateway.channel import Channel
 from gateway.events.still import Stills
-from gateway.eye import QUEUED_DRAFTS, QUEUED_PICTURES, Eye, Outlet
+from gateway.eye import Eye
+from gateway.outlet import QUEUED_DRAFTS, QUEUED_PICTURES, Outlet
 from gateway.settings import CameraSettings
 from gateway.wire.draft import PACKET_BYTES, Draft, Rank, unpack, uuid7
 
@@ -44,7 +46,7 @@ def everything(sock: socket.socket) -> list[Draft | dict[str, Any]]:
 
 def test_an_alarm_passes_four_pictures_that_nobody_reads(pair: tuple[socket.socket, socket.socket]) -> None:
     """With the daemon reading nothing and more pictures waiting than the socket holds, an alarm still gets through."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     for number in range(6):
         outlet.draft(draft(number, Rank.PICTURE, 60_000))
     outlet.draft(draft(99, Rank.ALARM))
@@ -54,7 +56,7 @@ def test_an_alarm_passes_four_pictures_that_nobody_reads(pair: tuple[socket.sock
 
 def test_without_the_reserve_the_alarm_would_be_stuck(pair: tuple[socket.socket, socket.socket]) -> None:
     """When pictures may fill the whole socket, the same alarm does not get through (control)."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     outlet._room = 1 << 30
     for number in range(6):
         outlet.draft(draft(number, Rank.PICTURE, 60_000))
@@ -64,7 +66,7 @@ def test_without_the_reserve_the_alarm_would_be_stuck(pair: tuple[socket.socket,
 
 def test_lanes_leave_in_order(pair: tuple[socket.socket, socket.socket]) -> None:
     """Alarms leave before events and events before pictures; within a lane the first comes first."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     filler = b"J" + b" " * 90_000
     with contextlib.suppress(BlockingIOError):
         while True:
@@ -81,7 +83,7 @@ def test_lanes_leave_in_order(pair: tuple[socket.socket, socket.socket]) -> None
 
 def test_what_drops_first_is_counted(pair: tuple[socket.socket, socket.socket]) -> None:
     """When nobody reads, pictures drop beyond their few places, then updates, then starts; ends and alarms stay."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     with contextlib.suppress(BlockingIOError):
         while True:
             pair[0].send(b"J" + b" " * 90_000, socket.MSG_DONTWAIT)
@@ -95,7 +97,7 @@ def test_what_drops_first_is_counted(pair: tuple[socket.socket, socket.socket]) 
 
 def test_a_daemon_that_is_gone_is_noticed(pair: tuple[socket.socket, socket.socket]) -> None:
     """Sending to a closed socket raises nothing and marks the outlet as broken."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     pair[1].close()
     outlet.draft(draft(1, Rank.END))
     assert outlet.broken
@@ -103,7 +105,7 @@ def test_a_daemon_that_is_gone_is_noticed(pair: tuple[socket.socket, socket.sock
 
 def test_notes_go_first(pair: tuple[socket.socket, socket.socket]) -> None:
     """A control note overtakes drafts that wait: a beat must not look late because pictures are."""
-    outlet = Outlet(pair[0])
+    outlet = Outlet(Channel(pair[0]))
     with contextlib.suppress(BlockingIOError):
         while True:
             pair[0].send(b"J" + b" " * 90_000, socket.MSG_DONTWAIT)

@@ -12,8 +12,10 @@ from typing import Any
 
 import pytest
 
+from gateway.channel import Channel
 from gateway.eyes import Eye
 from gateway.wire.draft import Draft, Phase, Rank, pack_draft, pack_note, random_uuid7
+from tests.conftest import wait_for
 
 CAMERA = {"name": "cam0", "stall_s": 1.0, "picture_kb": 40}
 BEAT = {"note": "beat", "view": "ok", "moved": False, "dropped": {"end": 1, "picture": 2}, "pictures_dropped": 3}
@@ -23,16 +25,15 @@ BEAT = {"note": "beat", "view": "ok", "moved": False, "dropped": {"end": 1, "pic
 def joined() -> Iterator[tuple[Eye, socket.socket]]:
     """An eye whose process lives and says only what the test sends on the other end of its socket."""
     eye = Eye(CAMERA)
-    eye.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    eye.process = process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    eye.process.channel, theirs = Channel.pair()
+    eye.process.process = process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     with theirs:
         theirs.send(pack_note(BEAT))
         list(eye.hear())
         yield eye, theirs
     process.kill()
     process.communicate()
-    if eye.socket is not None:
-        eye.socket.close()
+    eye.process.hang_up()
 
 
 def draft(kind: Any, phase: Phase, **body: Any) -> Draft:
@@ -59,10 +60,9 @@ def test_nonsense_costs_the_eye_not_the_daemon(joined: tuple[Eye, socket.socket]
     eye, theirs = joined
     theirs.send(packet)
     assert list(eye.hear()) == []
-    assert (eye.state, eye.code) == ("off", "eye-garbled")
+    assert (eye.known.state, eye.known.code) == ("off", "eye-garbled")
     eye.tick(time.monotonic() + 1.5)
-    assert eye.process is None
-    assert eye.restarts == 1
+    assert not eye.process.there
 
 
 def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,11 +71,13 @@ def test_a_process_that_cannot_be_started_is_tried_again(monkeypatch: pytest.Mon
     with monkeypatch.context() as broken:
         broken.setattr(sys, "executable", "/nonexistent/python")
         eye.start()
-    assert (eye.state, eye.code, eye.process, eye.socket) == ("off", "eye-start", None, None)
-    assert "No such file" in eye.reason
+        wait_for(lambda: eye.tick(time.monotonic()) or eye.known.code == "eye-start", "the failure to be known")
+    assert (eye.known.state, eye.process.there, eye.channel) == ("off", False, None)
+    assert "No such file" in eye.known.reason
     eye.tick(time.monotonic() + 100)
-    assert eye.process is not None
-    process = eye.process
+    wait_for(lambda: eye.tick(time.monotonic()) or eye.process.pid, "the process")
+    process = eye.process.process
+    assert process is not None
     eye.kill()
     process.wait(10)
 
@@ -86,7 +88,7 @@ def test_an_eye_that_leaves_without_a_word_is_no_healthy_one(joined: tuple[Eye, 
     theirs.close()
     list(eye.hear())
     eye.tick(time.monotonic() + 1.5)
-    assert (eye.process, eye.state, eye.code) == (None, "off", "eye-died")
+    assert (eye.process.there, eye.known.state, eye.known.code) == (False, "off", "eye-died")
 
 
 def test_a_daemon_that_slept_does_not_blame_the_eye(joined: tuple[Eye, socket.socket]) -> None:
@@ -95,11 +97,11 @@ def test_a_daemon_that_slept_does_not_blame_the_eye(joined: tuple[Eye, socket.so
     theirs.send(pack_draft(draft("motion", "start")))
     late = time.monotonic() + 100
     assert eye.tick(late) == []
-    assert eye.process is not None
+    assert eye.process.there
     assert len(list(eye.hear())) == 1
     assert len(eye.tick(late)) == 1  # now it is silent, and its open episode ends
-    assert eye.gone
-    assert eye.code == "eye-silent"
+    assert eye.process.gone
+    assert eye.known.code == "eye-silent"
 
 
 def test_a_moved_view_is_latched_at_once(joined: tuple[Eye, socket.socket]) -> None:
@@ -107,7 +109,7 @@ def test_a_moved_view_is_latched_at_once(joined: tuple[Eye, socket.socket]) -> N
     eye, theirs = joined
     theirs.send(pack_draft(draft("view", "start", state="moved")))
     list(eye.hear())
-    assert eye.moved
+    assert eye.known.moved
 
 
 def test_what_was_open_ends_with_its_eye(joined: tuple[Eye, socket.socket]) -> None:
@@ -124,7 +126,7 @@ def test_what_was_open_ends_with_its_eye(joined: tuple[Eye, socket.socket]) -> N
     assert [end.body.get("outcome") for end in ends] == ["interrupted", "interrupted", None]
     assert [end.body.get("picture", "") for end in ends] == [about, None, ""]
     assert ends[2].body == {"phase": "end", "state": "off", "started": 1.0}
-    assert not eye.motion
+    assert not eye.known.motion
 
 
 def test_a_maintainer_reads_why(joined: tuple[Eye, socket.socket]) -> None:
@@ -138,6 +140,6 @@ def test_a_maintainer_reads_why(joined: tuple[Eye, socket.socket]) -> None:
 def test_drops_are_counted_over_restarts(joined: tuple[Eye, socket.socket]) -> None:
     """What an eye had to drop still counts when its process is gone."""
     eye, _ = joined
-    assert eye.lost == 6
+    assert eye.known.lost == 6
     eye.kill()
-    assert eye.lost == 6
+    assert eye.known.lost == 6

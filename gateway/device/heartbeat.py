@@ -118,9 +118,10 @@ def health(
     outbox: Mapping[str, Any],
     link: Mapping[str, Any],
     cameras: Mapping[str, Mapping[str, Any]],
+    recovery: Mapping[str, Any] | None = None,
 ) -> Health:
     """Return the full report; `problems` are the codes of the faults that are open."""
-    return {
+    report: Health = {
         "v": 1,
         "wall": round(wall, 3),
         "problems": sorted(set(problems)),
@@ -129,6 +130,9 @@ def health(
         "link": dict(link),
         "cameras": {name: dict(counts) for name, counts in cameras.items()},
     }
+    if recovery is not None:
+        report["recovery"] = dict(recovery)
+    return report
 
 
 def info(
@@ -195,16 +199,33 @@ def camera(
     *,
     motion: bool,
     since: float,
+    code: str = "",
     reason: str = "",
     hint: str = "",
+    step: str = "",
     simulated: bool = False,
 ) -> Camera:
-    """Return the state of a camera; `since` is the wall time in seconds at which it came to be."""
+    """Return the state of a camera.
+
+    Args:
+        state: as in the contract.
+        motion: whether an episode is open.
+        since: wall time in seconds at which the state came to be.
+        code: stable word for why it is not ok.
+        reason: the same for people.
+        hint: what to do next.
+        step: what recovery did last about it.
+        simulated: whether what it sees did not happen.
+    """
     report: Camera = {"v": 1, "state": state, "motion": motion, "since": round(since, 3)}
+    if code and code != "ok":
+        report["code"] = code
     if reason:
         report["reason"] = reason
     if hint:
         report["hint"] = hint
+    if step:
+        report["step"] = cast("Any", step)
     if simulated:
         report["simulated"] = True
     return report

@@ -264,7 +264,11 @@ class Health(TypedDict):
     device: Annotated[dict[str, Any], Doc("What /proc and /sys say; absent facts are null")]
     outbox: Annotated[dict[str, Any], Doc("Counts of the store")]
     link: Annotated[dict[str, Any], Doc("Counts of the connection")]
-    cameras: Annotated[dict[str, dict[str, Any]], Doc("Of each camera: frames, drops, restarts, light, sharpness")]
+    cameras: Annotated[
+        dict[str, dict[str, Any]],
+        Doc("Of each camera: frames, drops, restarts, light, sharpness, and what recovery did and why"),
+    ]
+    recovery: NotRequired[Annotated[dict[str, Any], Doc("Reboots: how many are allowed and were asked for, and why")]]
 
 
 class BootOffset(TypedDict):
@@ -300,8 +304,12 @@ class Camera(TypedDict):
     state: CameraState
     motion: Annotated[bool, Doc("Whether an episode is open")]
     since: Wall
+    code: NotRequired[Annotated[str, Doc("Stable word for why it is not ok", pattern="^[a-z0-9-]+$")]]
     reason: NotRequired[Annotated[str, Doc("Why it is not ok")]]
     hint: NotRequired[Annotated[str, Doc("What to do next")]]
+    step: NotRequired[
+        Annotated[Literal["flush", "reopen", "new-eye", "reboot"], Doc("What the gateway did last about it, by itself")]
+    ]
     simulated: NotRequired[bool]
 
 

@@ -1,0 +1,180 @@
+"""A camera that gives nothing, the same for ever, or garbage: what the gateway does about it by itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.eyes import Eye
+from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.hanging_folder import HangingFolder
+from tests.running import Gateway, check_contract, events, make_clip, states
+
+pytestmark = [pytest.mark.broker, pytest.mark.system]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[HangingFolder]:
+    """A folder that can be made to hang."""
+    found = HangingFolder(tmp_path)
+    try:
+        found.mount()
+        yield found
+    finally:
+        found.close()
+
+
+def steps(sniffer: Sniffer) -> list[tuple[str, str, str]]:
+    """State, code and step of every report of the camera, without repetitions."""
+    told = [(each["state"], each.get("code", ""), each.get("step", "")) for each in states(sniffer, "camera/cam0")]
+    return list(dict.fromkeys(told))
+
+
+@pytest.mark.parametrize(("scene", "code"), [("hung", "camera-stalled"), ("unfilled", "camera-garbled")])
+def test_a_camera_is_read_again_then_opened_anew(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, scene: str, code: str
+) -> None:
+    """A sensor that gives no frames, or no pictures, is flushed, then opened anew by the same process, and says so."""
+    gateway = Gateway(tmp_path, mosquitto, [f"street?scene={scene}&seed=3"]).start()
+    try:
+        first = gateway.wait_camera("ok")["pid"]
+        wait_for(lambda: gateway.camera()["recovery"]["step"] == "reopen", "the camera to be opened anew")
+        found = gateway.wait_camera("ok")
+        assert (found["pid"], found["restarts"]) == (first, 0)
+        assert found["recovery"]["cause"] == code
+        assert found["recovery"]["hour"] == {"flush": 1, "reopen": 1}
+        assert (found["garbled"] > 0) == (code == "camera-garbled")
+        sniffer.wait_until(lambda _: ("ok", "", "reopen") in steps(sniffer), "the camera's report")
+        assert ("off", code, "flush") in steps(sniffer)
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop(signal.SIGKILL)
+    assert check_contract(sniffer) > 0
+
+
+def test_the_same_picture_for_ever_is_opened_anew(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
+    """A sensor that repeats its picture is found by the view's watch and opened anew; its alarm ends with that."""
+    gateway = Gateway(tmp_path, mosquitto, ["street?scene=stuck&seed=3"]).start()
+    try:
+        first = gateway.wait_camera("ok")["pid"]
+        wait_for(lambda: gateway.camera()["state"] == "frozen", "the picture to be found frozen", 50.0)
+        found = gateway.wait_camera("ok")
+        assert found["pid"] == first
+        assert (found["recovery"]["step"], found["recovery"]["cause"]) == ("reopen", "view-frozen")
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop(signal.SIGKILL)
+    phases = [each["data"]["phase"] for each in events(sniffer, "view")]
+    assert phases == ["start", "end"]
+
+
+def test_a_short_stall_costs_nothing(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, folder: HangingFolder
+) -> None:
+    """A read that hangs in the kernel and comes back is over with the first step: same process, nothing reopened."""
+    make_clip(folder.source / "clip.npy")
+    gateway = Gateway(tmp_path, mosquitto, [f"{folder.path}/clip.npy?loop=1&fps=15"]).start()
+    try:
+        first = gateway.wait_camera("ok")["pid"]
+        folder.hang(on=True)
+        wait_for(lambda: gateway.camera()["code"] == "camera-stalled", "the stall to be told")
+        folder.hang(on=False)
+        found = gateway.wait_camera("ok")
+        assert (found["pid"], found["restarts"]) == (first, 0)
+        assert "reopen" not in found["recovery"]["hour"]
+        assert gateway.stop() == 0
+    finally:
+        folder.hang(on=False)
+        gateway.stop(signal.SIGKILL)
+
+
+def test_a_source_that_never_delivers_gets_new_eyes(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
+    """A pipe into which nobody writes hangs in `open`: it is told after ten seconds, and tried again."""
+    os.mkfifo(tmp_path / "pipe.mp4")
+    gateway = Gateway(tmp_path, mosquitto, [str(tmp_path / "pipe.mp4")]).start()
+    try:
+        wait_for(lambda: gateway.camera()["restarts"] >= 1, "a new eye", 30.0)
+        found = gateway.camera()
+        assert (found["state"], found["recovery"]["step"]) == ("off", "new-eye")
+        assert "no picture within 10 s" in found["reason"]
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop(signal.SIGKILL)
+
+
+def test_an_eye_that_dies_again_and_again_is_a_fault(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
+    """An eye that is back before its absence can be told, and dies again, is told as one fault from the third time."""
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")]).start()
+    try:
+        for number in range(3):
+            wait_for(lambda: gateway.camera()["code"] == "ok", "the eye to see")
+            assert gateway.camera()["restarts"] == number
+            os.kill(gateway.camera()["pid"], signal.SIGKILL)
+            wait_for(lambda: gateway.camera()["code"] == "eye-died", "its death to be known")
+        sniffer.wait_until(lambda _: events(sniffer, "health"), "the fault")
+        gateway.wait_camera("ok")
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop(signal.SIGKILL)
+    (event,) = events(sniffer, "health")
+    assert (event["data"]["code"], event["data"]["phase"]) == ("camera-flapping", "start")
+    assert "3 times" in event["data"]["message"]
+
+
+CAMERA: dict[str, Any] = {"name": "cam0", "source": "/dev/video77", "stall_s": 1.0, "picture_kb": 40}
+
+
+def test_a_card_that_stalls_does_not_hold_up_the_daemon(folder: HangingFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To start an eye its program must be read: while the card does not answer, `start` and `tick` come back at once.
+
+    When the card answers, the process is there; the control is a start that waits, as subprocess does by default.
+    """
+    program = folder.source / "python"
+    program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(folder.path / "python"))
+    eye = Eye(CAMERA)
+    folder.hang(on=True)
+    try:
+        begin = time.monotonic()
+        eye.start()
+        eye.tick(time.monotonic())
+        assert time.monotonic() - begin < 0.5
+        assert eye.process.there
+        assert eye.process.pid is None
+        eye.tick(time.monotonic() + 100.0)  # given up: and it is not started a second time meanwhile
+        eye.tick(time.monotonic() + 200.0)
+        found = (eye.known.code, eye.process.blocked, eye.process.there)
+        assert found == ("eye-start", True, False)
+    finally:
+        folder.hang(on=False)
+    wait_for(lambda: eye.process.tick() or not eye.process.blocked, "the late process to be started, and killed")
+    assert eye.process.remnants == []
+    eye.kill()
+
+
+def test_control_a_plain_start_waits_for_the_card(folder: HangingFolder) -> None:
+    """The same program started in the usual way does not come back while the card does not answer."""
+    program = folder.source / "python"
+    program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
+    program.chmod(0o755)
+    script = "import subprocess, sys; print('now', flush=True); subprocess.Popen([sys.argv[1], '0']); print('started')"
+    folder.hang(on=True)
+    process = subprocess.Popen([sys.executable, "-c", script, str(folder.path / "python")], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"now\n"
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.0)
+    finally:
+        folder.hang(on=False)
+        out, _ = process.communicate(timeout=20)
+    assert out == b"started\n"
