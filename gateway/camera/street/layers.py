@@ -111,6 +111,8 @@ class Sweeps(Layer):
 
     def behind(self, raster: Raster, light: Light, t: float) -> None:  # noqa: ARG002
         """Add the beam of the car whose turn it is."""
+        if self.strength(t) <= 0:
+            return
         n = int(t / self.every)
         rng = np.random.default_rng([self.seed, 16, n])
         lasts, way = rng.uniform(1.4, 3.0), rng.choice([-1, 1])
@@ -126,7 +128,7 @@ class Sweeps(Layer):
         rows, cols = np.flatnonzero(fy > 0.01), np.flatnonzero(fx > 0.01)
         if rows.size and cols.size:
             at = (slice(rows[0], rows[-1] + 1), slice(cols[0], cols[-1] + 1))
-            beam = np.outer(fy[at[0]] * np.float32(self.lux * UNIT), fx[at[1]])
+            beam = np.outer(fy[at[0]] * np.float32(self.lux * self.strength(t) * UNIT), fx[at[1]])
             beam *= raster.maps.sky[at]
             raster.signal[at] += beam
 

@@ -120,7 +120,10 @@ def whole_day(length: float) -> Callable[[float], Light]:
 
 
 def whole_weather(length: float) -> Callable[[Plan, int], list[Layer]]:
-    """Return the weather of that day: wind, clouds, a shower, insects, flurries before dawn, a web all night."""
+    """Return the weather of that day: wind, clouds, a shower, beams of cars round the corner, insects, a web, flurries.
+
+    Sun and weather pass quickly; drops, flakes, insects, beams, people and cars move at their own pace.
+    """
 
     def at(hour: float) -> float:
         return ((hour - 12) % 24) / 24 * length
@@ -130,6 +133,7 @@ def whole_weather(length: float) -> Callable[[Plan, int], list[Layer]]:
             Foliage(seed, (at(14), at(19)), 2.0),
             Clouds(seed, (at(13), at(16))),
             Rain(seed, (at(17), at(18.5)), 200),
+            Sweeps(seed, (at(19.5), at(23.5)), 12.0),
             Insects(seed, (at(1), at(2.5)), 2.5),
             Web(seed, (at(1), at(4))),
             Snow(seed, (at(5), at(6.5)), 200),
