@@ -10,6 +10,7 @@ import queue
 import time
 from typing import TYPE_CHECKING, Any
 
+from gateway import logs
 from gateway.uplink.rows import STREAMS
 from gateway.waiting import page_of
 
@@ -26,10 +27,12 @@ if TYPE_CHECKING:
 ROUND_TRIP_SECONDS = 8.0
 """Most time that a self-test waits for the broker's acknowledgement."""
 PAGE_SECONDS = 8.0
+LOG_LENGTH = 64 * 1024
+"""Most characters of log lines in an answer: it fits into the socket's buffer, so that nobody is waited for."""
 
 
 class Answers:
-    """Knows the questions: status, roundtrip, outbox-page, confirm-view."""
+    """Knows the questions: status, logs, roundtrip, outbox-page, confirm-view."""
 
     def __init__(
         self,
@@ -57,6 +60,8 @@ class Answers:
             case "roundtrip":
                 self._reports.say_who()  # a state that changes nothing: its acknowledgement is what counts
                 self._round_trips.append((time.monotonic(), self._link.status()["answers"], respond))
+            case "logs":
+                respond(lines=logs.latest(LOG_LENGTH))
             case "outbox-page":
                 self._page(request, respond)
             case "confirm-view":

@@ -101,6 +101,10 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", parents=[configured], help="what the running daemon says of itself, as JSON")
     status.set_defaults(work=_status)
+    lines = commands.add_parser(
+        "logs", parents=[configured], help="the latest log lines, those of earlier runs and boots included"
+    )
+    lines.set_defaults(work=_logs)
     box = commands.add_parser("outbox", parents=[configured], help="what waits for the centre")
     box.add_argument("what", choices=["status", "list", "export"])
     box.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where export writes")
@@ -216,6 +220,20 @@ def _outbox(options: argparse.Namespace) -> int:
             return 2
         return waiting.export(settings, options.folder)
     return waiting.status(settings) if options.what == "status" else waiting.show(settings)
+
+
+def _logs(options: argparse.Namespace) -> int:
+    from gateway import diary
+    from gateway.configuration import load
+    from gateway.control import SOCKET_NAME, NotRunning, ask
+
+    settings = load(options.config, options.set).settings
+    try:
+        found = ask(settings.runtime_dir / SOCKET_NAME, {"ask": "logs"})["lines"]
+    except NotRunning:
+        found = diary.kept(settings.store.dir, settings.runtime_dir)
+    sys.stdout.writelines(f"{diary.readable(line)}\n" for line in found)
+    return 0
 
 
 def _status(options: argparse.Namespace) -> int:

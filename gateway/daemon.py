@@ -25,6 +25,7 @@ from gateway.control import SOCKET_NAME, ControlServer, ask
 from gateway.credentials import broker_of
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
+from gateway.diary import Diary
 from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
@@ -108,7 +109,8 @@ class Daemon:
             backlog_rate=settings.delivery.backlog_per_s,
             confirm_centre=settings.delivery.confirm == "centre",
         )
-        self._memory = Memory(settings.store.dir, self._boot, lambda work: self._spool.call(lambda _outbox: work()))
+        self._memory = Memory(settings.store.dir, self._boot, self._later)
+        self._diary = Diary(settings.store.dir, settings.runtime_dir, self._boot, self._later)
         recovery = settings.recovery
         self._reboot = Reboot(self._memory, recovery.reboots_a_day, recovery.reboot_after_s)
         self._eyes = [
@@ -173,6 +175,7 @@ class Daemon:
         self._number_held()
         self._memory.latch({eye.name for eye in self._eyes if eye.known.moved})
         self._memory.tick(now)
+        self._diary.tick(now)
         self._reboot.tick(now)
         self._take_commands()
         self._answers.tick(now)
@@ -234,6 +237,10 @@ class Daemon:
             self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
         else:
             log.warning("%s: the centre says what this gateway does not know", topic)
+
+    def _later(self, work: Callable[[], None]) -> None:
+        """Have something done on the thread that may wait for the card."""
+        self._spool.call(lambda _outbox: work())
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""
@@ -327,6 +334,7 @@ class Daemon:
                 self._accept(draft)
         self._number_held()
         self._memory.end(self._reason or "an error")
+        self._diary.end()
         self._link.stop(LINK_STOP_SECONDS, self._reason)
         if not self._spool.stop(SPOOL_STOP_SECONDS):
             log.error("the store did not take everything in time: what was not written is lost with this process")

@@ -1,7 +1,8 @@
 """Log lines without waiting: a card that stalls also stalls the journal, and no thread of ours may wait for that.
 
 A bounded queue stands before stderr; a thread of its own (`log`) writes. What does not fit is dropped and counted. Not
-here: what is logged. `start` runs once, on the main thread of the daemon and of each eye.
+here: what is logged, how it outlives the process (diary.py). `start` runs once, on the main thread of the daemon and of
+each eye.
 """
 
 from __future__ import annotations
@@ -13,6 +14,10 @@ import queue
 import sys
 from collections import deque
 from logging.handlers import QueueHandler, QueueListener
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 QUEUED_LINES = 1000
 KEPT_LINES = 400
@@ -38,10 +43,14 @@ class Ring(logging.Handler):
     def __init__(self) -> None:
         super().__init__()
         self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self.count = 0
+        """How many lines there were, those that are not kept any more included."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line; never waits."""
-        self.lines.append(f"{record.created:.3f} {record.levelname} {record.name}: {record.getMessage()}"[:LINE_LENGTH])
+        self.count += 1  # under the handler's own lock
+        said = " ".join(record.getMessage().split())
+        self.lines.append(f"{record.created:.3f} {record.levelname} {record.name}: {said}"[:LINE_LENGTH])
 
 
 _ring = Ring()
@@ -56,6 +65,27 @@ def latest(length: int) -> list[str]:
             break
         found.appendleft(line)
     return list(found)
+
+
+def since(count: int) -> tuple[list[str], int]:
+    """Return the lines that came after the first `count`, as far as they are kept, and how many there are now."""
+    _ring.acquire()
+    try:
+        lines, now = list(_ring.lines), _ring.count
+    finally:
+        _ring.release()
+    fresh = min(now - count, len(lines))
+    return lines[len(lines) - fresh :], now
+
+
+def precede(lines: Sequence[str]) -> None:
+    """Put lines of an earlier run before those of this one, as far as there is room."""
+    _ring.acquire()
+    try:
+        room = KEPT_LINES - len(_ring.lines)
+        _ring.lines.extendleft(reversed(lines[max(0, len(lines) - room) :]))
+    finally:
+        _ring.release()
 
 
 class Writer(QueueListener):

@@ -190,6 +190,7 @@ class Reports:
             "area": self._address.area,
             "software": __version__,
             "up_s": round(time.monotonic() - self._started, 1),
+            "last_exit": self._last_exit,
             "config": {
                 "revision": self._loaded.revision,
                 "in_force": self._loaded.in_force,

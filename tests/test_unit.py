@@ -125,6 +125,7 @@ def test_what_the_daemon_relies_on() -> None:
         "StateDirectory": "camera-gateway",
         "RuntimeDirectory": "camera-gateway",
         "RuntimeDirectoryMode": "0750",
+        "RuntimeDirectoryPreserve": "restart",
         "ConfigurationDirectory": "camera-gateway",
         "WantedBy": "multi-user.target",
     }
