@@ -13,6 +13,8 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_LUMA = np.dtype(np.uint8)
+
 Sensitivity = Literal["low", "normal", "high"]
 
 # Smallest difference in hundredths of light, and how many times the noise.
@@ -37,7 +39,7 @@ def check_arguments(
 
 def check_frame(luma: NDArray[np.uint8], t: float, width: int, height: int) -> None:
     """Raise a ValueError that says what cannot be used of a frame, what was found and what is allowed."""
-    if not isinstance(luma, np.ndarray) or luma.dtype != np.uint8 or luma.shape != (height, width):
+    if not isinstance(luma, np.ndarray) or luma.dtype != _LUMA or luma.shape != (height, width):
         found = f"{luma.dtype} {luma.shape}" if isinstance(luma, np.ndarray) else type(luma).__name__
         raise ValueError(f"luma must be a uint8 array of shape {(height, width)}, found {found}")
     if not math.isfinite(t):

@@ -10,12 +10,11 @@ Not here: changes of light (light.py), which cells belong together (regions.py).
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.motion.band import Band
+from gateway.motion.lesson import Lesson
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 LOOKS = 8
 """Looks that are remembered of each cell."""
 
-_BANDS = 4  # rows learn in turn, a quarter at each tick
+_TURNS = 4  # ticks between two lessons
 _LATTICE = 4  # one cell in 4 x 4 puts its look into the bank at each tick
 _FEW = 6  # below a sixth of the cells it is cheaper to gather those that fired
 _AGREE = 2  # looks that must agree before a cell is said to be known
@@ -61,9 +60,7 @@ class Background:
         self._any_on = False
         self._most_restless = np.full(shape, 255 - _ONSET, np.uint8)
         sixteenths = round(factor * 16)
-        self._whole = Band(self, slice(None), factor=sixteenths)
-        cuts = [band * height // _BANDS for band in range(_BANDS + 1)]
-        self._bands = [Band(self, slice(*ends), factor=sixteenths) for ends in itertools.pairwise(cuts)]
+        self._lesson = Lesson(self, factor=sixteenths)
 
     def start(self, cells: NDArray[np.int16], *, anew: bool) -> None:
         """Believe that nothing but background is seen; remember half of the looks from before unless `anew`."""
@@ -72,7 +69,7 @@ class Background:
         self.noise.fill(_QUIET)
         if anew:
             self.restless.fill(0)
-        self._whole.compile()
+        self._lesson.compile()
         self._tick = 0
 
     def compare(self, cells: NDArray[np.int16]) -> None:
@@ -100,7 +97,7 @@ class Background:
         percent = round(100 * 2.0 ** (-max(-8192, min(8192, amount)) / 4096))
         noise = np.clip(self.noise.astype(np.int32) * percent // 100, 4, 4000)
         np.copyto(self.noise, noise, casting="unsafe")
-        self._whole.compile()
+        self._lesson.compile()
 
     def recall(self, cells: NDArray[np.int16]) -> None:
         """Clear `fired` where the cells look as they did before: two remembered looks are within the threshold."""
@@ -136,11 +133,11 @@ class Background:
         steady: bool,
         eager: bool,
     ) -> None:
-        """Learn from what `compare` saw: a band of rows, and the bank on a lattice.
+        """Learn from what `compare` saw: level and noise at one tick in four, and the bank on a lattice.
 
         hold: 0 where something stands that must not become background, -1 elsewhere; or None.
         free: the same as False and True.
-        fast: the model is young, so learn from all rows and follow at once.
+        fast: the model is young, so learn at every tick and follow at once.
         slow: some cells fired, and are followed slowly.
         stirred: some of them in company.
         steady: what differs is grain, so learn the noise too.
@@ -148,10 +145,10 @@ class Background:
         """
         self._tick += 1
         if fast:
-            self._whole.learn(hold, 2, steady=steady, slow=False)
+            self._lesson.learn(hold, 2, steady=steady, slow=False)
             np.copyto(self._bank[self._tick // 2 % LOOKS], cells)
-        else:
-            self._bands[self._tick % _BANDS].learn(hold, 3, steady=steady, slow=slow)
+        elif self._tick % _TURNS == 1:
+            self._lesson.learn(hold, 3, steady=steady, slow=slow)
         if stirred or self._any_on:
             self._any_on = stirred
             self._count_onsets(free)
@@ -165,7 +162,7 @@ class Background:
         np.copyto(self.level, (looks[LOOKS // 2 - 1] >> 1) + (looks[LOOKS // 2] >> 1))
         spread = (looks[LOOKS - 3] - looks[2]) >> 1
         np.copyto(self.noise, np.clip(spread, 4, _MOST_NOISE))
-        self._whole.compile()
+        self._lesson.compile()
 
     def _count_onsets(self, free: NDArray[np.bool_] | None) -> None:
         """Count for each cell how often it begins to differ, against a threshold that does not depend on the count."""

@@ -17,7 +17,7 @@ from gateway.motion.illumination import Illumination
 from gateway.motion.outline import Outline
 from gateway.motion.placing import placed
 from gateway.motion.regions import Region, Regions
-from gateway.motion.result import Box, Motion, Suppression
+from gateway.motion.result import Box, Motion, Suppression, Track
 from gateway.motion.standing import Standing
 from gateway.motion.tracks import Tracks
 from gateway.motion.view import Watch
@@ -37,6 +37,7 @@ _ANOTHER = 0.45  # seconds that most of the picture must differ for that
 _FOLLOW = 5  # a thirty-second part of a field of light becomes background at each lesson
 _SOUND = 1.0  # seconds that the model must be settled before it says what the view is
 _WEATHER = 8.0  # regions a frame that belong to nothing: it rains, or leaves move
+_MANY = 50  # where one cell in so many fires, some have company
 _GAP = 3600.0  # seconds after which the world is another
 
 
@@ -168,20 +169,22 @@ class Detector:
             self._changed_since = None
         if self._watch.holds:
             suppressed = "view"
+        tracks: tuple[Track, ...] = ()
         boxes: tuple[Box, ...] = ()
+        score = 0.0
         self._shown.clear()
         if suppressed is None and (count or self._tracks.things):
             ended = [*ended, *self._look(count, t, dt)]
         elif suppressed is not None:
             ended = [*ended, *self._tracks.clear()]
             self._standing.release()
-        tracks = tuple(placed(thing, t, *self._scale) for thing in self._tracks.things if thing.confirmed)
-        shown = {thing.id for thing in self._shown}
-        boxes = tuple(track.box for track in tracks if track.id in shown)
         if self._tracks.things:
             self._outline.keep(luma)
+            tracks = tuple(placed(thing, t, *self._scale) for thing in self._tracks.things if thing.confirmed)
+            shown = {thing.id for thing in self._shown}
+            boxes = tuple(track.box for track in tracks if track.id in shown)
+            score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
         self._learn(luma, t, settling=suppressed == "settling")
-        score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
         return Motion(
             t=t,
             moving=bool(boxes),
@@ -241,9 +244,10 @@ class Detector:
         if count < 2:
             return 0
         self._regions.weigh(model.restless)
-        self._regions.keep(model.fired)
-        if not np.count_nonzero(self._regions.kept):
-            return 0
+        if count * _MANY < self._area:
+            self._regions.keep(model.fired)
+            if not np.count_nonzero(self._regions.kept):
+                return 0
         model.recall(self._light.clean)
         return int(np.count_nonzero(model.fired))
 
@@ -255,7 +259,7 @@ class Detector:
                 model.fired,
                 self._light.clean,
                 self._before[self._oldest],
-                model.level,
+                model.difference,
                 model.edges,
                 model.threshold,
                 lasting=self._tracks.loose() > _WEATHER,

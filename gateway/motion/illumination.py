@@ -56,6 +56,8 @@ class Illumination:
 
     def told(self, exposure_us: float | None, gain: float | None, lux: float | None) -> bool:
         """Return whether the camera says that exposure or light changed; what is not a number says nothing."""
+        if exposure_us is None and gain is None and lux is None:
+            return False
         told = False
         for name, value in (("time", exposure_us), ("gain", gain), ("lux", lux)):
             if value is None or not math.isfinite(value) or value <= 0:

@@ -71,7 +71,7 @@ class Outline:
         self._tick += 1
         if self._fresh:
             self._fresh -= 1
-        elif self._tick % _REST:
+        elif self._tick % _REST != _REST - 1:  # other things are done in other frames
             return
         band = self._bands[(self._tick if self._fresh else self._tick // _REST) % _BANDS]
         n = band.stop - band.start

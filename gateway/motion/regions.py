@@ -72,7 +72,6 @@ class Regions:
         self._seen = np.zeros(shape, np.int16)
         self._earlier = np.zeros(shape, np.bool_)
         self._near = np.zeros(shape, np.bool_)
-        self._difference = np.zeros(shape, np.int16)
         self.kept = np.zeros(shape, np.bool_)
         """Cells that fired together with others."""
         self.labels = np.zeros(shape, np.uint16)
@@ -83,7 +82,7 @@ class Regions:
         fired: NDArray[np.bool_],
         cells: NDArray[np.int16],
         earlier: NDArray[np.int16],
-        level: NDArray[np.int16],
+        difference: NDArray[np.int16],
         edges: NDArray[np.int16],
         threshold: NDArray[np.int16],
         *,
@@ -93,7 +92,8 @@ class Regions:
 
         fired: where a cell differs from the background.
         cells, earlier: the frame, and the one of a quarter of a second ago.
-        level, edges, threshold: the background and its edges, and what the frame may differ by.
+        difference, edges, threshold: how the frame differs from the background, whose edges those are, and what it may
+        differ by.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
         self.keep(fired)
@@ -110,10 +110,9 @@ class Regions:
         number, _ = cv2.connectedComponentsWithAlgorithm(joined, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI, self.labels)
         if number == 1:
             return []
-        np.subtract(cells, level, out=self._difference)
-        self._steps(self._difference, self._slope)
+        self._steps(difference, self._slope)
         self._steps(cells, self._seen)
-        return self._describe(number, cells, earlier, edges, threshold)
+        return self._describe(number, cells, earlier, difference, edges, threshold)
 
     def mask(self, region: Region) -> NDArray[np.bool_]:
         """Return which cells of the region's window belong to it."""
@@ -171,6 +170,7 @@ class Regions:
         number: int,
         cells: NDArray[np.int16],
         earlier: NDArray[np.int16],
+        difference: NDArray[np.int16],
         edges: NDArray[np.int16],
         threshold: NDArray[np.int16],
     ) -> list[Region]:
@@ -189,7 +189,7 @@ class Regions:
         np.absolute(moved, out=moved)
         # Sums of whole numbers are exact as floats of 64 bits.
         of_cells = np.empty((4, at.size))
-        of_cells[0] = self._difference.reshape(-1).take(at)
+        of_cells[0] = difference.reshape(-1).take(at)
         np.absolute(of_cells[0], out=of_cells[1])
         np.multiply(of_cells[0], of_cells[0], out=of_cells[2])
         of_cells[3] = moved > limit

@@ -28,7 +28,8 @@ _TILE = 8  # cells: each tile gives at most four edges
 _STEEP = 700  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
-_TILE_ROWS = 2  # rows of tiles whose edges are chosen with one frame
+_TILE_ROWS = 4  # rows of tiles whose edges are chosen with one frame
+_RICH_EVERY = 8  # looks between two measurements of how rich the picture is
 _PROVEN = 3  # looks that must find the chosen edges
 _FROZEN = 1.5  # seconds of equal bytes before it is suspected
 _ABRUPT = 1.0  # seconds in which a knock is over
@@ -138,30 +139,30 @@ class Watch:
             return "ok" if self._doubt == "frozen" else self._doubt
         steps = self._measured(cells)
         kept = float(np.count_nonzero(steps * 4 > self._steps)) / steps.size
-        rich = self._richness(cells)
         if kept >= 0.55:
-            return self._sharp_or_not(steps, rich, t)
+            return self._sharp_or_not(cells, steps, t)
         if self._proven < _PROVEN:  # never seen as they were chosen: something else stood there
             self._edges = self._edges[:0]
             self._chosen = t - _CHOOSE / 2
             return "ok"
         if kept >= 0.47:  # half of the edges of any picture agree by chance, if they are as steep
             return self._doubt
-        if rich < 0.4 * self._rich:
+        if self._richness(cells) < 0.4 * self._rich:
             return "covered"
         if self.sharpness < 0.5 * self._usual:
             return "defocused"
         knocked = changed and t - self._sound <= _ABRUPT
         return "moved" if self._doubt != "ok" or knocked else "ok"
 
-    def _sharp_or_not(self, steps: NDArray[np.int32], rich: float, t: float) -> View:
+    def _sharp_or_not(self, cells: NDArray[np.int16], steps: NDArray[np.int32], t: float) -> View:
         """The edges are where they were: are they as steep?"""
         if self.sharpness < 0.5 * self._usual and int(np.median(steps * 8 // self._steps)) <= 5:
             return "defocused"
         self._sound = t
         self._proven += 1
         self._usual += (self.sharpness - self._usual) * 0.01
-        self._rich += (rich - self._rich) * 0.01
+        if self._proven % _RICH_EVERY == 0:
+            self._rich += (self._richness(cells) - self._rich) * 0.01 * _RICH_EVERY
         return "ok"
 
     def _measured(self, cells: NDArray[np.int16]) -> NDArray[np.int32]:
@@ -179,9 +180,7 @@ class Watch:
             self._row = 0
             self._ends.clear()
             return
-        for row in range(self._row, min(self._row + _TILE_ROWS, self._tiles[0])):
-            for apart in ((0, 2), (2, 0)):
-                self._ends.append(self._strongest(model.level, model.threshold, row, apart))
+        self._ends.append(self._strongest(model.level, model.threshold, self._row))
         self._row += _TILE_ROWS
         if self._row < self._tiles[0]:
             return
@@ -197,32 +196,35 @@ class Watch:
         self._ends.clear()
 
     def _strongest(
-        self, cells: NDArray[np.int16], threshold: NDArray[np.int16], row: int, apart: tuple[int, int]
+        self, cells: NDArray[np.int16], threshold: NDArray[np.int16], row: int
     ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        """Return both ends of the two steepest steps over so many rows and columns of each tile in a row of tiles."""
+        """Return both ends of the two steepest steps across and down of each tile, in some rows of tiles."""
         (height, width), across = cells.shape, self._tiles[1]
-        top = row * _TILE
-        first = (slice(top, min(top + _TILE, height - apart[0])), slice(0, width - apart[1]))
-        second = (slice(top + apart[0], top + apart[0] + _TILE), slice(apart[1], width))
-        step = np.absolute(cells[second] - cells[first])
-        least = np.maximum(np.maximum(threshold[first], threshold[second]), _STEEP // 2)
-        step *= (step >> 1) >= least
-        step *= self._seen[first] & self._seen[second]
-        # Tiles at the right and lower border may be narrower: they get steps of 0.
-        band = np.zeros((_TILE, across * _TILE), np.int16)
-        inside = step[:, : across * _TILE]
-        band[: inside.shape[0], : inside.shape[1]] = inside
-        tiles = band.reshape(_TILE, across, _TILE).swapaxes(0, 1).reshape(across, _TILE * _TILE)
-        each = np.arange(across)
-        found: list[NDArray[np.intp]] = []
-        for _ in range(2):
-            best = tiles.argmax(axis=1)
-            steep = tiles[each, best] > 0
-            down, right = np.divmod(best, _TILE)
-            found.append((((top + down) * width) + each * _TILE + right)[steep])
-            tiles[each, best] = 0
-        at = np.concatenate(found)
-        return at, at + apart[0] * width + apart[1]
+        down = min(_TILE_ROWS, self._tiles[0] - row)
+        top, tiles = row * _TILE, np.arange(down * across)
+        corner = top * width + tiles // across * (_TILE * width) + tiles % across * _TILE
+        ends: list[NDArray[np.intp]] = []
+        others: list[NDArray[np.intp]] = []
+        for below, beside in ((0, 2), (2, 0)):
+            bottom = min(top + down * _TILE, height - below)
+            first = (slice(top, bottom), slice(0, width - beside))
+            second = (slice(top + below, bottom + below), slice(beside, width))
+            step = np.absolute(cells[second] - cells[first])
+            least = np.maximum(np.maximum(threshold[first], threshold[second]), _STEEP // 2)
+            step *= (step >> 1) >= least
+            step *= self._seen[first] & self._seen[second]
+            # Tiles at the right and lower border may be narrower: they get steps of 0.
+            band = np.zeros((down * _TILE, across * _TILE), np.int16)
+            inside = step[:, : across * _TILE]
+            band[: inside.shape[0], : inside.shape[1]] = inside
+            each = band.reshape(down, _TILE, across, _TILE).swapaxes(1, 2).reshape(tiles.size, _TILE * _TILE)
+            for _ in range(2):
+                best = each.argmax(axis=1)
+                at = (corner + best // _TILE * width + best % _TILE)[each[tiles, best] > 0]
+                each[tiles, best] = 0
+                ends.append(at)
+                others.append(at + below * width + beside)
+        return np.concatenate(ends), np.concatenate(others)
 
     def _richness(self, cells: NDArray[np.int16]) -> float:
         """Return how much neighbouring patches differ: mean step on a lattice of four cells, blind to grain."""

@@ -1,10 +1,10 @@
-"""A band of rows of the background: how level, noise and threshold learn from what was seen there.
+"""A lesson: how level, noise and threshold of the background learn from what was seen.
 
-A band holds views of the whole model's arrays, made once: on a band as small as this, taking views costs as much as
-adding numbers up. For the same reason limits are rows of equal numbers: NumPy takes the lesser of two arrays eight
-times as fast as of an array and one number.
+All rows learn at once, in one frame of four: a quarter of the rows in every frame would be the same work in four times
+as many calls, and on arrays as small as these a call costs more than the numbers. Views are made once. Limits are rows
+of equal numbers: NumPy takes the lesser of two arrays eight times as fast as of an array and one number.
 
-Not here: which band learns when (background.py). Runs on the camera's thread.
+Not here: when there is a lesson (background.py). Runs on the camera's thread.
 """
 
 from __future__ import annotations
@@ -24,20 +24,19 @@ _RARE = 16  # two onsets are nothing
 _LEAST_NOISE = 4  # units
 
 
-class Band:
-    """Some rows of a model; all arrays are views of the model's."""
+class Lesson:
+    """Teaches one model; all arrays are the model's, or views of them."""
 
-    def __init__(self, model: Background, rows: slice, *, factor: int) -> None:
-        """Take a band of a model; factor: how many times the noise the threshold is, in sixteenths."""
-        self._rows = rows
+    def __init__(self, model: Background, *, factor: int) -> None:
+        """Take a model; factor: how many times the noise the threshold is, in sixteenths."""
         self._factor = factor
-        self._difference, self._magnitude = model.difference[rows], model.magnitude[rows]
-        self._fired, self._restless = model.fired[rows], model.restless[rows]
-        self._level, self._noise = model.level[rows], model.noise[rows]
-        self._base, self._threshold = model.base[rows], model.threshold[rows]
-        self._step, self._sign, self._often = model.step[rows], model.sign[rows], model.often[rows]
+        self._difference, self._magnitude = model.difference, model.magnitude
+        self._fired, self._restless = model.fired, model.restless
+        self._level, self._noise = model.level, model.noise
+        self._base, self._threshold = model.base, model.threshold
+        self._step, self._sign, self._often = model.step, model.sign, model.often
         height, width = self._level.shape
-        level, edges, down = self._level.reshape(-1), model.edges[rows], self._sign
+        level, edges, down = self._level.reshape(-1), model.edges, self._sign
         steps, other = edges.reshape(-1), down.reshape(-1)
         self._edges = edges
         self._across = level[2:], level[:-2], steps[1:-1]
@@ -50,11 +49,10 @@ class Band:
     def learn(self, hold: NDArray[np.int16] | None, shift: int, *, steady: bool, slow: bool) -> None:
         """Follow what was seen by its 2 ** shift-th part.
 
-        hold: (height, width) of the whole model, 0 where nothing may be learned, -1 elsewhere; or None.
+        hold: (height, width), 0 where nothing may be learned, -1 elsewhere; or None.
         steady: what differs is grain, so learn the noise too. slow: some cells fired and are followed slowly.
         """
         step, sign, noise = self._step, self._sign, self._noise
-        held = None if hold is None else hold[self._rows]
         np.add(self._difference, 1 << (shift - 1), out=step)
         np.right_shift(step, shift, out=step)
         if slow:
@@ -66,8 +64,8 @@ class Band:
             np.copyto(self._base, self._fired)
             np.multiply(sign, self._base, out=sign)
             np.add(step, sign, out=step)
-        if held is not None:
-            np.bitwise_and(step, held, out=step)
+        if hold is not None:
+            np.bitwise_and(step, hold, out=step)
         np.add(self._level, step, out=self._level)
         if steady:
             # The noise climbs by three steps or falls by one: it settles where a quarter of the magnitudes is larger.
@@ -77,8 +75,8 @@ class Band:
             np.right_shift(noise, 4, out=step)
             np.add(step, 1, out=step)
             np.multiply(step, sign, out=step)
-            if held is not None:
-                np.bitwise_and(step, held, out=step)
+            if hold is not None:
+                np.bitwise_and(step, hold, out=step)
             np.add(noise, step, out=noise)
             np.maximum(noise, self._least_noise, out=noise)
         self.compile()
