@@ -101,6 +101,18 @@ def test_direction_and_speed_are_in_picture_units(across: float, down: float) ->
     assert end.body["speed"] == pytest.approx((across**2 + down**2) ** 0.5, abs=0.002)
 
 
+def test_the_path_begins_where_the_thing_was_first_seen() -> None:
+    """A track that is believed a second after it was first seen came from there, and its path says so."""
+    book = episodes()
+    for number in range(10, 31):
+        t = number / 10
+        box, first = Box(0.1 + 0.2 * t, 0.4, 0.1, 0.2), Box(0.1, 0.4, 0.1, 0.2)
+        book.step(motion(t, Track(1, box, (0.2, 0.0), t, seen=True, state="moving", first=first)), never)
+    (end,) = book.step(motion(4.0, ended=(1,)), never)
+    assert end.body["path"][0] == (0.0, 0.1, 0.4, 0.1, 0.2)
+    assert end.body["velocity"] == pytest.approx([0.2, 0.0], abs=0.005)
+
+
 def test_updates_come_seldom_and_only_with_a_better_picture() -> None:
     """Updates are at least `update_seconds` apart; without a better picture there is none."""
     times = [t / 10 for t in range(130)]

@@ -76,6 +76,20 @@ def test_walker_is_found_and_keeps_its_id(size: tuple[int, int]) -> None:
     assert later[-1].tracks == ()
 
 
+def test_a_track_remembers_where_it_was_seen_first() -> None:
+    """A walker who came in from the left is said to have come from there in every frame that follows."""
+    detector, corner = Detector(320, 240), Corner()
+    watch(detector, corner, 3)
+    firsts = set()
+    for i in range(50):
+        motion = detector.step(corner.frame((320 * i / 60, 170)), 3 + i / 10)
+        firsts |= {track.first for track in motion.tracks}
+    (first,) = firsts
+    assert first is not None
+    assert first.x < 0.1
+    assert first.y + first.h == pytest.approx(170 / 240, abs=0.04)
+
+
 def test_velocity_is_in_pictures_a_second() -> None:
     """A walker that crosses the picture in six seconds has a speed of a sixth of a picture."""
     detector, corner = Detector(320, 240), Corner()

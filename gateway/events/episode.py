@@ -136,6 +136,8 @@ class Episodes:
                     self._new_id(motion.t), started, motion.t, track, updated=motion.t
                 )
                 episode.frames = 1
+                if track.first is not None and motion.t > started:
+                    episode.path.append((0.0, *_numbers(track.first)))  # it came from there before it was believed
                 episode.enter(standing)
                 episode.see(track, motion.t)
                 drafts.append(self._draft(episode, "start", motion.t))

@@ -24,6 +24,7 @@ def placed(thing: Thing, t: float, across: float, down: float) -> Track:
         age=t - thing.born,
         seen=thing.region is not None,
         state=thing.state(t, _STAYS),
+        first=_within(*thing.start, across, down),
     )
 
 
@@ -37,5 +38,9 @@ def _box(thing: Thing, across: float, down: float) -> Box:
             right, bottom = max(x + w, part.x + part.w), max(y + h, part.y + part.h)
             x, y = min(x, part.x), min(y, part.y)
             w, h = right - x, bottom - y
-    left, top = max(0.0, x * across), max(0.0, y * down)
-    return Box(left, top, min(1.0, (x + w) * across) - left, min(1.0, (y + h) * down) - top)
+    return _within(x, y, x + w, y + h, across, down)
+
+
+def _within(x0: float, y0: float, x1: float, y1: float, across: float, down: float) -> Box:
+    left, top = max(0.0, x0 * across), max(0.0, y0 * down)
+    return Box(left, top, min(1.0, x1 * across) - left, min(1.0, y1 * down) - top)

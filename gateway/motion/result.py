@@ -40,6 +40,8 @@ class Track:
     """Whether this frame shows it; False while it is remembered through an occlusion."""
     state: Literal["moving", "still", "stationary"]
     """still: it stands but is expected to go on; stationary: it came to stay and becomes background."""
+    first: Box | None = None
+    """Where it was when it was first seen, `age` seconds ago: it is believed later than that."""
 
 
 @dataclass(frozen=True, slots=True)
