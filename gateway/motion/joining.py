@@ -35,20 +35,19 @@ def join(things: Sequence[Thing], regions: Sequence[Region], dt: float, width: i
 
 def _join_near(things: Sequence[Thing], free: dict[int, Region], dt: float) -> None:
     pairs: list[tuple[float, int, int]] = []
-    places = [(j, r.x + r.w / 2, r.y + r.h / 2, r.w, r.h) for j, r in free.items()]
+    places = [(j, r.x + r.w / 2, r.y + r.h / 2, r.w / 2, r.h / 2) for j, r in free.items()]
     for i, thing in enumerate(things):
         px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
-        slack = 2.0 + 0.25 * min(thing.w, thing.h)
-        reach_x, reach_y = thing.w / 2 + slack, thing.h / 2 + slack
+        half_w, half_h = thing.w / 2, thing.h / 2
+        slack = 2.0 + 0.5 * min(half_w, half_h)
+        reach_x, reach_y, known = half_w + slack, half_h + slack, min(thing.hits, 8) * 0.25
         for j, x, y, w, h in places:
             dx = abs(x - px)
-            if dx > w / 2 + reach_x:
+            if dx > w + reach_x:
                 continue
             dy = abs(y - py)
-            if dy > h / 2 + reach_y:
-                continue
-            size = abs(w - thing.w) + abs(h - thing.h)
-            pairs.append((dx + dy + 0.5 * size - min(thing.hits, 8) * 0.25, i, j))
+            if dy <= h + reach_y:
+                pairs.append((dx + dy + abs(w - half_w) + abs(h - half_h) - known, i, j))
     pairs.sort()
     for _, i, j in pairs:
         if things[i].region is None and j in free:

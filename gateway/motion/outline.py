@@ -26,6 +26,7 @@ _BANDS = 16  # bands of rows, learned in turn
 _REST = 4  # ticks between two bands once all are known
 _WHOLE = 80  # a pixel that is as bright as its cell
 _SMALL = 16  # cells: too little to let a majority of neighbours decide
+_BITS = 20  # of a fraction
 _FINE = 4  # the grey table has a value for every 16 units of level
 
 
@@ -49,11 +50,12 @@ class Outline:
         self._scale = np.zeros((most, cells.width), np.int32)
         self._wide = np.zeros((most, width), np.int32)
         self._still = np.zeros((most, cells.width), np.bool_)
-        self._quiet = np.zeros((most, width), np.bool_)
         # Units of 1/16 grey level, pedestal included.
         steps = np.arange((1 << 15 >> _FINE) + 1)
         grey = 16 * PEDESTAL * np.exp2((steps << _FINE) / OCTAVE)
         self._grey = np.minimum(np.rint(grey), 1 << 14).astype(np.int32)
+        # Shares for each grey level of a pixel: a product is five times as fast as a quotient.
+        self._per_grey = np.ceil((16 * _WHOLE << _BITS) / self._grey).astype(np.int32)
         self._tick = 0
         self._fresh = 2 * _BANDS
 
@@ -79,24 +81,28 @@ class Outline:
         size, width = self._share.shape[1:]
         np.copyto(seen, luma[band.start * size : band.stop * size, :width].reshape(n, size, width))
         level = self._scale[:n]
-        np.right_shift(model.level[band], _FINE, out=level)
-        np.take(self._grey, level, out=level, mode="clip")
-        np.take(level, self._column, axis=1, out=self._wide[:n], mode="clip")
+        np.copyto(level, model.level[band])
+        np.right_shift(level, _FINE, out=level)
+        self._per_grey.take(level, out=level, mode="clip")
+        level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
         np.add(seen, int(PEDESTAL), out=seen)
-        np.multiply(seen, 16 * _WHOLE, out=seen)
-        np.floor_divide(seen, self._wide[:n, None, :], out=seen)
+        np.multiply(seen, self._wide[:n, None, :], out=seen)
+        np.right_shift(seen, _BITS, out=seen)
         np.minimum(seen, 255, out=seen)
+        np.copyto(old, self._share[band])
+        np.subtract(seen, old, out=seen)
         if self._fresh < _BANDS:
-            np.copyto(old, self._share[band])
-            np.subtract(seen, old, out=seen)
             np.add(seen, 2, out=seen)
             np.right_shift(seen, 2, out=seen)
-            np.add(seen, old, out=seen)
         np.logical_not(model.fired[band], out=still)
         if free is not None:
             np.logical_and(still, free[band], out=still)
-        np.take(still, self._column, axis=1, out=self._quiet[:n], mode="clip")
-        np.copyto(self._share[band], seen, casting="unsafe", where=self._quiet[:n, None, :])
+        # Times 0 or 1: a copy under a mask takes longer than three whole passes.
+        np.copyto(level, still)
+        level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
+        np.multiply(seen, self._wide[:n, None, :], out=seen)
+        np.add(old, seen, out=old)
+        np.copyto(self._share[band], old, casting="unsafe")
 
     def keep(self, luma: NDArray[np.uint8]) -> None:
         """Keep a frame, so that it can be painted after its owner took it back."""
