@@ -41,6 +41,8 @@ MOTION_SECONDS = 5.0
 """`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
 QUIET = frozenset({"clock-unsynchronised"})
 """Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
+ELSEWHERE = frozenset({"gaps", "gap_notes", "boots"})
+"""Of the store's status: what has a topic of its own."""
 CAPABILITIES = ("motion", "stationary", "view", "masks", "zones", "commands", "ack")
 
 
@@ -197,7 +199,7 @@ class Reports:
                 "errors": self._loaded.errors,
             },
             "dropped": dict(dropped),
-            "health": self._health() | {"problems": sorted({*codes, *self._quiet})},
+            "health": self._health() | {"problems": sorted({*codes, *self._quiet}), "outbox": self._spool.status()},
         }
 
     def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
@@ -224,7 +226,7 @@ class Reports:
         if boots and boots != self._boots:
             self._boots = boots
             self._say("up/clock", heartbeat.clock(boots))
-        gap = {"v": 1, "epoch": store["epoch"], "lanes": store.get("gaps", {})}
+        gap = {"v": 1, "epoch": store["epoch"], "lanes": store["gaps"]} | store["gap_notes"]
         if store["epoch"] and gap != self._gap:
             self._gap = gap
             self._say("up/gap", gap)
@@ -259,7 +261,7 @@ class Reports:
                 wall=time.time(),
                 facts=self._facts,
                 problems=[*self._told_codes, *self._quiet],
-                outbox=self._spool.status(),
+                outbox={name: said for name, said in self._spool.status().items() if name not in ELSEWHERE},
                 link=self._link.status() | {"budget": self._budget.status()},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),

@@ -8,9 +8,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,9 @@ from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Address, Message, Moment, make_message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from gateway.uplink.rows import Stream
 
 DEADLINE = 20.0
 """Seconds that a test waits for what must happen; a slow machine is no failure."""
@@ -178,6 +181,14 @@ def tidy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory, where thousands of commits are quick."""
+    shared = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as found:
+        yield Path(found)
+
+
+@pytest.fixture
 def mosquitto(tmp_path: Path) -> Iterator[Mosquitto]:
     """A running broker; skipped with a reason where there is none."""
     broker = Mosquitto(tmp_path / "mosquitto")
@@ -225,6 +236,19 @@ def message(
             body["padding"] = os.urandom(size // 2).hex()
         draft = Draft(id_, lane_rank, "motion", "cam0", now.mono, episode or id_, chosen, body=body, alarm=alarm)  # type: ignore[arg-type]
     return make_message(draft, ADDRESS, epoch, seq, now)
+
+
+def everything(outbox: Outbox, stream: Stream) -> Iterator[Message]:
+    """Yield all that a stream still has to deliver."""
+    place = 0
+    while found := outbox.pending(stream, place, 1000):
+        yield from (made for _, made in found)
+        place = found[-1][0]
+
+
+def finish(steps: Iterable[None]) -> None:
+    """Do all steps of something that the spool does a step at a time."""
+    deque(steps, maxlen=0)
 
 
 class Gateway:

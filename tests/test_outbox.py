@@ -14,7 +14,7 @@ from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from gateway.wire.message import Message
-from tests.conftest import message
+from tests.conftest import finish, message
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -104,8 +104,8 @@ def test_delivered_events_stay_for_replay_and_pictures_go(tmp_path: Path) -> Non
     outbox.done([event.key, picture.key, (outbox.epoch, "event", 999), ("ffffffff", "event", 1)])
     assert waiting(outbox) == []
     assert outbox.counts()["delivered"] == 1
-    outbox.replay("event", 1, 1)
-    outbox.replay("media", 1, 1)
+    finish(outbox.replay("event", 1, 1))
+    finish(outbox.replay("media", 1, 1))
     assert waiting(outbox) == [event]
     assert outbox.gaps() == {"media": {"expired": [(1, 1)]}}
 

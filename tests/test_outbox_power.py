@@ -7,7 +7,6 @@ import os
 import random
 import shutil
 import sqlite3
-import tempfile
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,7 +25,7 @@ pytest.importorskip("apsw", reason="apsw is not installed: it is in the extra `t
 from tests.power_cut import RECORD, Disk, RecordedConnection, Recorder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    pass
 
 CUTS = int(os.environ.get("GATEWAY_TEST_CUTS", "1000"))
 RECORDER = Recorder()
@@ -53,14 +52,6 @@ class Verdict:
     reused: int = 0
     unopenable: int = 0
     set_aside: int = 0
-
-
-@pytest.fixture
-def memory(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory, where thousands of stores are opened quickly."""
-    shared = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=shared if shared.is_dir() else tmp_path) as found:
-        yield Path(found)
 
 
 def work(folder: Path, seed: int, messages: int, weaken: dict[str, str]) -> list[Promise]:

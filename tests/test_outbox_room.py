@@ -53,9 +53,9 @@ def evicted(outbox: Outbox) -> set[Key]:
     }
 
 
-def test_the_order_of_eviction_is_the_table(tmp_path: Path) -> None:
+def test_the_order_of_eviction_is_the_table(memory: Path) -> None:
     """What is worth least goes first, class by class: the table of the design, from a store filled with each."""
-    outbox = Outbox.open(tmp_path / "outbox.db", CAP, 0)
+    outbox = Outbox.open(memory / "outbox.db", 12 << 20, 0)
     size = 60_000  # of hexadecimal digits: half of it when deflated
     classes: dict[str, list[Message]] = {}
     classes["delivered"] = fill(outbox, Rank.END, 20, size)
@@ -88,9 +88,9 @@ def test_the_order_of_eviction_is_the_table(tmp_path: Path) -> None:
     assert ends == order
 
 
-def test_what_is_worth_less_than_all_there_is_does_not_displace_it(tmp_path: Path) -> None:
+def test_what_is_worth_less_than_all_there_is_does_not_displace_it(memory: Path) -> None:
     """A picture that comes to a store full of events is the one that goes, and its number is said to be gone."""
-    outbox = Outbox.open(tmp_path / "outbox.db", CAP, 0)
+    outbox = Outbox.open(memory / "outbox.db", CAP, 0)
     ends = fill(outbox, Rank.END, 260, 60_000)
     before = left(outbox)
     assert len(before) < len(ends), "the store is not full"
@@ -99,27 +99,27 @@ def test_what_is_worth_less_than_all_there_is_does_not_displace_it(tmp_path: Pat
     assert pictures - left(outbox) == pictures & evicted(outbox) != set()
 
 
-def test_a_store_that_evicts_by_age_alone_is_caught(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_store_that_evicts_by_age_alone_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: when worth does not count, alarms go while pictures stay, and the table's test would fail."""
     monkeypatch.setattr("gateway.uplink.outbox.worth_of", lambda _message: Worth.END)
-    outbox = Outbox.open(tmp_path / "outbox.db", CAP, 0)
+    outbox = Outbox.open(memory / "outbox.db", CAP, 0)
     alarms = fill(outbox, Rank.ALARM, 20, 30_000)
     fill(outbox, Rank.PICTURE, 300, 30_000)
     assert not {made.key for made in alarms} <= left(outbox)
 
 
-def test_too_little_free_space_stops_the_growth(tmp_path: Path) -> None:
+def test_too_little_free_space_stops_the_growth(memory: Path) -> None:
     """Below the free space that is to stay, the store makes room within itself and does not grow."""
-    outbox = Outbox.open(tmp_path / "outbox.db", CAP, 0)
+    outbox = Outbox.open(memory / "outbox.db", CAP, 0)
     fill(outbox, Rank.PICTURE, 40, 30_000)
     outbox.close(unused={})
-    there = store.size_of(tmp_path / "outbox.db")
-    again = Outbox.open(tmp_path / "outbox.db", CAP, min_free=1 << 60)
+    there = store.size_of(memory / "outbox.db")
+    again = Outbox.open(memory / "outbox.db", CAP, min_free=1 << 60)
     alarms = fill(again, Rank.ALARM, 20, 30_000)
     assert {made.key for made in alarms} <= left(again)
     assert again.evicted > 0
-    journal = store.journal_of(tmp_path / "outbox.db").stat().st_size
-    assert store.size_of(tmp_path / "outbox.db") - journal <= there
+    journal = store.journal_of(memory / "outbox.db").stat().st_size
+    assert store.size_of(memory / "outbox.db") - journal <= there
 
 
 class Room(RuleBasedStateMachine):
@@ -132,6 +132,7 @@ class Room(RuleBasedStateMachine):
         self.outbox = Outbox.open(self.path, CAP, 0)
         self.waiting: dict[Key, Message] = {}
         self.open_starts: list[str] = []
+        self.ended: set[str] = set()
         self.rng = random.Random(7)
 
     def teardown(self) -> None:
@@ -148,10 +149,11 @@ class Room(RuleBasedStateMachine):
     )
     def put(self, rank: Rank, count: int, size: int, alarm: bool, closing: bool) -> None:
         """Put some messages of a rank; ends may close an open start."""
-        before = {key: worth_of(made) for key, made in self.waiting.items()}
+        before = {key: self.worth(made) for key, made in self.waiting.items()}
         dearest_gone = Worth.DELIVERED
         for seq in self.outbox.reserve(lane_of(rank), count):
             episode = self.open_starts.pop() if rank == Rank.END and closing and self.open_starts else ""
+            self.ended.add(episode)
             more = {"alarm": alarm and rank in {Rank.ALARM, Rank.PICTURE}, "episode": episode}
             one = message(rank, seq, epoch=self.outbox.epoch, size=size, **more)  # type: ignore[arg-type]
             self.outbox.put([one])
@@ -160,11 +162,16 @@ class Room(RuleBasedStateMachine):
                 self.open_starts.append(one.episode)
         present = left(self.outbox)
         for key in set(self.waiting) - present:
-            dearest_gone = max(dearest_gone, worth_of(self.waiting.pop(key)))
+            dearest_gone = max(dearest_gone, self.worth(self.waiting.pop(key)))
         # Nothing went that is worth more than what came, and nothing cheaper stayed while something dearer went.
         assert dearest_gone <= worth_of(message(rank, 1, alarm=alarm))
         cheaper = {key for key, worth in before.items() if worth < min(dearest_gone, Worth.START_ENDED)}
         assert not cheaper & present or dearest_gone == Worth.DELIVERED
+
+    def worth(self, made: Message) -> Worth:
+        """Return what a message is worth now."""
+        ended = made.rank == Rank.START and made.episode in self.ended
+        return Worth.START_ENDED if ended else worth_of(made)
 
     @precondition(lambda self: self.waiting)
     @rule(share=st.floats(0, 1))

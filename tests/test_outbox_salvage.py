@@ -28,10 +28,10 @@ def stored(folder: Path) -> list[Message]:
 
 
 def spoil(path: Path, page: int) -> None:
-    """Zero one page."""
+    """Zero what lies there: some pages, of which one at least is no picture's."""
     with path.open("r+b") as file:
         file.seek(page * store.PAGE)
-        file.write(bytes(store.PAGE))
+        file.write(bytes(8 * store.PAGE))
 
 
 @pytest.mark.parametrize("part", [0.3, 0.5, 0.8])
@@ -62,7 +62,7 @@ def test_salvage_ends_and_is_not_begun_again(tmp_path: Path, mosquitto: Mosquitt
     path = tmp_path / "store" / "outbox.db"
     spoil(path, int(path.stat().st_size / store.PAGE * 0.5))
     gateway = Gateway(tmp_path / "store", mosquitto.broker).start()
-    wait_for(lambda: gateway.spool._salvage is None, "the salvage to end")
+    wait_for(lambda: not gateway.spool.status()["salvaging"], "the salvage to end")
     wait_for(lambda: gateway.spool.status()["rows"] == 0, "what was saved to be delivered", 90)
     gateway.stop()
     before = len(sniffer.payloads("/event/"))

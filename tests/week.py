@@ -14,7 +14,7 @@ from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import STREAMS, Key
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
-from tests.conftest import message
+from tests.conftest import finish, message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -129,7 +129,7 @@ def _count(outbox: Outbox, week: Week, made: dict[Key, tuple[Rank, float]], now:
     while forgotten:  # as the centre asks: one run of numbers after the other
         epoch, lane, first = forgotten[0]
         run = [key for place, key in enumerate(forgotten) if key == (epoch, lane, first + place)]
-        outbox.replay(next(name for name in LANES if name == lane), first, run[-1][2])
+        finish(outbox.confirm(next(name for name in LANES if name == lane), 0, [(first, run[-1][2])]))
         week.lost_in_silence += len(set(run) - _told(outbox))
         forgotten = forgotten[len(run) :]
     week.evicted = outbox.evicted

@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import rows, store
+from gateway.uplink.former import Former
 from gateway.uplink.gaps import Gaps
 from gateway.uplink.worth import Worth
 from gateway.wire.draft import LANES, Lane
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from gateway.wire.message import Message
 
-HEADROOM_PAGES = 16
+HEADROOM_PAGES = 64
 """Kept back so that a full store can still delete and count."""
 
 
@@ -42,15 +43,21 @@ class Books:
         self.epoch = ""
         self.reserved: dict[Lane, int] = {}
         self.gaps = Gaps(db)
+        self.former = Former(db)
         self.starts: dict[str, int] = {}
         """Places of the starts whose end is not stored, by episode."""
         self.tally: dict[int, list[int]] = {}
         """Rows and bytes of each worth."""
         self.meta: dict[str, str] = {}
+        self.exact = False
+        """Whether no number was lost when it was closed last."""
+        self.untouched = True
+        """Whether no number was reserved since it was opened."""
         self._cap = cap_bytes
         self._min_free = min_free
         self._clock = clock
         self._opened = clock()
+        self._page = store.page_of(db)
         self._limit = 0
 
     def load(self, *, journalled: bool, aside: str = "") -> None:
@@ -75,11 +82,12 @@ class Books:
             if version == 0:
                 raise store.Damaged(f"{self.path} is another program's", store.SET_ASIDE)
             store.check(self.db, self.path)
+            self._bring_up_to_date(version)
         self.meta = dict(self.db.execute("SELECT name, value FROM meta").fetchall())
         if self.meta["end"] == "none" and not journalled and self.path != store.MEMORY:
             raise store.Damaged(f"{self.path} has lost its journal", store.SET_ASIDE)
         self.epoch = self.meta["epoch"]
-        int(self.meta["age"])
+        self._load_age()
         self._load_numbers()
         query = "SELECT worth, count(*), sum(size) FROM message GROUP BY worth"
         self.tally = {worth: [count, size] for worth, count, size in self.db.execute(query).fetchall()}
@@ -89,16 +97,37 @@ class Books:
 
     def _create(self, aside: str) -> None:
         epoch = os.urandom(4).hex()
+        former = store.noted_epoch(self.path)
         self.db.execute("BEGIN IMMEDIATE")
-        for statement in store.SCHEMA.split(";\n"):
-            if statement.strip():
-                self.db.execute(statement)
-        for name, value in {"epoch": epoch, "age": "0", "end": "exact", "aside": aside}.items():
+        self._run(store.SCHEMA + store.SINCE_2)
+        for name, value in {"epoch": epoch, "age": "0", "end": "exact", "aside": aside, "former": former}.items():
             self.db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
         for place in range(len(LANES)):
             self.db.execute("INSERT INTO lane VALUES (?, 0, ?)", (place, _guard(epoch, place, 0)))
         self.db.execute(f"PRAGMA user_version={store.VERSION}")
         self.db.execute("COMMIT")
+
+    def _bring_up_to_date(self, version: int) -> None:
+        """Add what a store of an earlier version has not."""
+        if version < 2:
+            self.db.execute("BEGIN IMMEDIATE")
+            self._run(store.SINCE_2)
+            self.db.execute("INSERT OR IGNORE INTO meta VALUES ('former', '')")
+            self.db.execute(f"PRAGMA user_version={store.VERSION}")
+            self.db.execute("COMMIT")
+
+    def _run(self, statements: str) -> None:
+        for statement in statements.split(";\n"):
+            if statement.strip():
+                self.db.execute(statement)
+
+    def _load_age(self) -> None:
+        """Take up the age where the last run left it, which is known no better than from the last row it wrote."""
+        ages = [int(self.meta["age"])]
+        for stream in rows.STREAMS:
+            query = "SELECT age FROM message WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
+            ages += [age for (age,) in self.db.execute(query, rows.bounds(stream)).fetchall()]
+        self.meta["age"] = str(max(ages))
 
     def _load_numbers(self) -> None:
         for place, reserved, guard in self.db.execute("SELECT lane, reserved, guard FROM lane").fetchall():
@@ -107,28 +136,28 @@ class Books:
             self.reserved[LANES[place]] = reserved
         if set(self.reserved) != set(LANES):
             raise store.Damaged(f"{self.path} misses a lane", store.SET_ASIDE)
-        self.gaps.load()
+        self.gaps.check()
 
     def _take_possession(self) -> None:
         """Note that the store is open, and which numbers nobody knows about."""
         with self.writing(forced=True):
-            exact = self.meta["end"] == "exact"
+            self.exact = self.meta["end"] == "exact"
             self.set_meta("end", "none")
             for lane in LANES:
                 used = self.highest(lane)
-                if not exact and self.reserved[lane] > used:
+                if not self.exact and self.reserved[lane] > used:
                     # Who had these numbers is not known: they are never given again.
                     self.gaps.note(lane, "void", used + 1, self.reserved[lane])
         self.checkpoint()
 
     def resize(self) -> None:
         """Reckon again how many pages the store may have, what was set aside counted in."""
-        self._limit = store.page_limit(self.path, self._cap)
+        self._limit = store.page_limit(self.path, self._cap, self._page)
 
     @property
     def cramped(self) -> bool:
         """Whether what was set aside leaves this store less than half of the cap."""
-        return self._limit * store.PAGE < self._cap // 2
+        return self._limit * self._page < self._cap // 2
 
     # Reading and writing
 
@@ -167,8 +196,7 @@ class Books:
                 yield
                 self.db.execute("COMMIT")
         except BaseException:
-            self.tally, self.starts, self.reserved, gaps, self.meta = before
-            self.gaps.restore(gaps)
+            self.tally, self.starts, self.reserved, self.meta = before
             with contextlib.suppress(sqlite3.Error):
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -187,7 +215,7 @@ class Books:
 
     def _snapshot(self) -> tuple[Any, ...]:
         tally = {worth: list(counts) for worth, counts in self.tally.items()}
-        return tally, dict(self.starts), dict(self.reserved), self.gaps.copy(), dict(self.meta)
+        return tally, dict(self.starts), dict(self.reserved), dict(self.meta)
 
     # Entries; all but `age` and `highest` inside a transaction
 
@@ -228,6 +256,7 @@ class Books:
             low, high = rows.bounds("saved")
             top = self.db.execute("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high)).fetchone()[0]
             place = (top or low) + 1
+            self.former.saved(message.key)
         size = len(message.payload)
         row: tuple[Any, ...]
         row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, message.id, message.topic)

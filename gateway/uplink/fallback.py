@@ -10,11 +10,15 @@ from __future__ import annotations
 import contextlib
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
 from gateway.uplink import store
-from gateway.uplink.outbox import Outbox
+from gateway.uplink.outbox import Outbox, chunks
 from gateway.uplink.rows import STREAMS
+
+if TYPE_CHECKING:
+    from gateway.uplink.room import Kept
 
 GIVE_UP_SECONDS = 15.0
 """A store that fails for so long is given up for one in memory, so that messages can be numbered."""
@@ -28,8 +32,8 @@ MEMORY_BYTES = 16 << 20
 class CardOrMemory:
     """The store in use, whatever happens to the card."""
 
-    def __init__(self, path: str, cap_bytes: int, min_free: int) -> None:
-        """Take the path of the store on the card and its bounds; see Outbox.open."""
+    def __init__(self, path: str, cap_bytes: int, min_free: int, kept: Kept) -> None:
+        """Take the path of the store on the card, its bounds, and how long things stay in it; see Outbox.open."""
         self.outbox: Outbox | None = None
         """None: there is none yet, or the last one was damaged."""
         self.problem: StoreError | None = None
@@ -39,6 +43,7 @@ class CardOrMemory:
         self._path = path
         self._cap = cap_bytes
         self._min_free = min_free
+        self._kept = kept
         self._failing_since: float | None = None
         self._reopen_at = 0.0
 
@@ -55,7 +60,7 @@ class CardOrMemory:
         due = self.reopen_at()
         if self.outbox is None:
             try:
-                self.outbox = Outbox.open(self._path, self._cap, self._min_free)
+                self.outbox = Outbox.open(self._path, self._cap, self._min_free).keep(self._kept)
             except StoreError as error:
                 self.problem = error
                 self.outbox = self._in_memory()
@@ -94,21 +99,23 @@ class CardOrMemory:
         self._reopen_at = time.monotonic() + RETRY_SECONDS
         self.retry_at = 0.0
         self._failing_since = None
-        return Outbox.open(store.MEMORY, MEMORY_BYTES, 0)
+        return Outbox.open(store.MEMORY, MEMORY_BYTES, 0).keep(self._kept)
 
     def _return_to_card(self, memory: Outbox) -> Outbox:
         """Try the card again, and move there what was kept in memory."""
         self._reopen_at = time.monotonic() + RETRY_SECONDS
         try:
-            outbox = Outbox.open(self._path, self._cap, self._min_free)
+            outbox = Outbox.open(self._path, self._cap, self._min_free).keep(self._kept)
         except StoreError as error:
             self.problem = error
             return memory
         for stream in STREAMS:
             place = 0
             while found := memory.pending(stream, place, 256):
-                outbox.put([message for _, message in found])
+                for chunk in chunks(message for _, message in found):
+                    outbox.put(chunk)
                 place = found[-1][0]
+        outbox.end_epoch(memory.epoch)
         memory.abandon()
         self.problem = None
         return outbox

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from gateway.wire.message import Message
 
-BLOCK = 256
-"""Numbers of a lane that are reserved at once."""
+BLOCK = 1024
+"""Numbers of a lane that are reserved at once. Each reservation writes the journal back into the store."""
 
 
 class Numbering:

@@ -19,22 +19,36 @@ if TYPE_CHECKING:
 
 
 def open_books(
-    path: str, cap_bytes: int, min_free: int, clock: Callable[[], float], open_file: Callable[..., Any]
+    path: str,
+    cap_bytes: int,
+    min_free: int,
+    clock: Callable[[], float],
+    open_file: Callable[..., Any],
+    *,
+    as_it_is: bool = False,
 ) -> Books:
     """Open the store, or make it; see Outbox.open.
+
+    With `as_it_is` one that cannot be used is left where it is.
 
     Raises:
         StoreError: there can be no store here now.
     """
 
     def books(aside: str) -> Books:
-        return _load(Books(store.connect(path, open_file), path, cap_bytes, min_free, clock), aside, journalled=had)
+        db = store.connect(path, cap_bytes, open_file)
+        found = _load(Books(db, path, cap_bytes, min_free, clock), aside, journalled=had)
+        store.note_epoch(path, found.epoch)
+        return found
 
     try:
         had = store.prepare(path)
         try:
             return books("")
         except (store.Damaged, NewerError) as error:
+            if as_it_is:
+                hint = "start the gateway: it sets this store aside, saves what can be read, and makes a fresh one"
+                raise StoreError(str(error) or f"{path} is of a newer version of this program", hint) from error
             why = "newer" if isinstance(error, NewerError) else "damaged"
             store.set_aside(Path(path), why)
             return books(why)

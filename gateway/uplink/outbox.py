@@ -9,6 +9,7 @@ transactions and counts in books.py, gaps in gaps.py.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import time
 from pathlib import Path
@@ -17,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StoreError
 from gateway.uplink import room, store
 from gateway.uplink.opening import open_books
-from gateway.uplink.ranges import Range, Ranges
+from gateway.uplink.ranges import Ranges
 from gateway.uplink.reading import read_waiting
-from gateway.uplink.rows import STREAMS, Key, Stream, bounds, worth_again
+from gateway.uplink.rows import STREAMS, Key, Stream, bounds, origin_of, worth_again
 from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import Rank
 
@@ -28,12 +29,16 @@ if TYPE_CHECKING:
 
     from gateway.uplink.books import Books
     from gateway.uplink.gaps import Why
+    from gateway.uplink.ranges import Range
     from gateway.wire.draft import Lane
     from gateway.wire.message import Message
 
 BOOTS = 64
-CHUNK_BYTES = 256 * 1024
-"""Most payload in one transaction: bounds the journal, and how long an alarm waits behind others."""
+CHUNK_BYTES = 128 * 1024
+CHUNK_ROWS = 64
+"""Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
+DONE_ROWS = 128
+"""Most rows that are noted as delivered in one transaction."""
 LEAST_CAP = 8 << 20
 
 
@@ -52,6 +57,14 @@ class Outbox:
         """Messages that had changed on the card."""
         self.set_aside = set_aside
         """Where a store lies that could not be used and is not yet salvaged, or None."""
+        self._kept = room.Kept()
+        self._told: dict[str, Any] = {}
+        self._told_at = (-1, -1)
+
+    def keep(self, kept: room.Kept) -> Outbox:
+        """Set for how long delivered events and undelivered pictures stay; return this object."""
+        self._kept = kept
+        return self
 
     # Opening and closing
 
@@ -63,6 +76,8 @@ class Outbox:
         min_free: int = 64 << 20,
         clock: Callable[[], float] = time.monotonic,
         open_file: Callable[..., Any] = sqlite3.connect,
+        *,
+        as_it_is: bool = False,
     ) -> Outbox:
         """Open the store, or make it. A damaged or newer one is set aside, and a fresh one with a new epoch made.
 
@@ -72,13 +87,16 @@ class Outbox:
             min_free: what must stay free on the file system; below it the store does not grow.
             clock: monotonic seconds.
             open_file: makes the connection (the power-cut tests have their own).
+            as_it_is: only to look: one that cannot be used is not set aside, and none is made.
 
         Raises:
             StoreError: there can be no store here now.
         """
         if cap_bytes < LEAST_CAP:
             raise StoreError(f"store cap of {cap_bytes} bytes", f"give the store at least {LEAST_CAP} bytes")
-        books = open_books(str(path), cap_bytes, min_free, clock, open_file)
+        if as_it_is and not Path(path).exists():
+            raise StoreError(f"{path}: there is no store yet", "start the gateway, or name its configuration: --config")
+        books = open_books(str(path), cap_bytes, min_free, clock, open_file, as_it_is=as_it_is)
         why = books.meta.get("aside", "")
         return cls(books, store.aside_of(Path(books.path), why) if why else None)
 
@@ -86,8 +104,8 @@ class Outbox:
         """Close the store in order.
 
         Args:
-            unused: of each lane, the lowest reserved number that was not used; it will be given again. None: not
-                known, so all that were reserved count as used.
+            unused: of each lane, the lowest reserved number that was not used; it will be given again. None: none was
+                given by this object, so what was known when it was opened is known still.
         """
         books = self._books
         try:
@@ -96,7 +114,8 @@ class Outbox:
                     if books.highest(lane) < first <= books.reserved[lane]:
                         books.set_reserved(lane, first - 1)
                 # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
-                books.set_meta("end", "closed" if unused is None else "exact")
+                exact = unused is not None or (books.exact and books.untouched)
+                books.set_meta("end", "exact" if exact else "closed")
                 books.keep_age()
         finally:
             self.abandon()
@@ -114,16 +133,45 @@ class Outbox:
             self._books.set_meta("aside", "")
         aside, self.set_aside = self.set_aside, None
         if self._books.cramped:
-            with contextlib.suppress(OSError):
-                for file in (aside, store.journal_of(aside)):
-                    file.unlink(missing_ok=True)
+            _remove(aside)
         self._books.resize()
+
+    def forget_set_aside(self) -> None:
+        """Remove a damaged store that was set aside so long ago that no picture in it may be kept."""
+        damaged = store.aside_of(Path(self.path), "damaged")
+        if self.path == store.MEMORY or self.set_aside is not None or self._books.age() < self._kept.pictures:
+            return
+        if damaged.exists():
+            _remove(damaged)
+            self._books.resize()
+
+    # Former epochs
+
+    @property
+    def ended(self) -> list[str]:
+        """Epochs that are over, and whose lost numbers were not told yet."""
+        return self._books.meta.get("former", "").split()
+
+    def end_epoch(self, epoch: str) -> None:
+        """Note that an epoch is over; what becomes of its numbers is told by `tell_ended`."""
+        if epoch and epoch != self.epoch and epoch not in self.ended:
+            with self._books.writing():
+                self._books.set_meta("former", " ".join([*self.ended, epoch]))
+
+    def tell_ended(self) -> None:
+        """Tell as gaps which numbers of ended epochs are lost: all that could be saved is here."""
+        if self.ended:
+            with self._books.writing():
+                for epoch in self.ended:
+                    self._books.former.end(epoch)
+                self._books.set_meta("former", "")
 
     # Numbers
 
     def reserve(self, lane: Lane, count: int) -> range:
         """Return `count` numbers that were never given before and never will be again, power cut or not."""
         first = self._books.reserved[lane] + 1
+        self._books.untouched = False
         with self._books.writing():
             self._books.set_reserved(lane, first + count - 1)
         # Into the store itself: a journal that loses its tail must not bring the numbers back.
@@ -143,8 +191,8 @@ class Outbox:
         may be one of `messages`.
 
         Args:
-            messages: at most CHUNK_BYTES of payload together, or one.
-            done: noted as delivered in the same transaction.
+            messages: at most CHUNK_BYTES of payload and CHUNK_ROWS of them together, or one; see `chunks`.
+            done: noted as delivered in the same transaction; at most DONE_ROWS.
             delivered: the centre has them; they are kept for replay.
         """
         try:
@@ -162,10 +210,12 @@ class Outbox:
             self.done(done)
 
     def done(self, keys: Iterable[Key]) -> None:
-        """Note that the centre has these messages; unknown ones are ignored."""
-        with self._books.writing(forced=True):
-            for key in keys:
-                self._books.deliver(key)
+        """Note that the centre has these messages, DONE_ROWS at a time; unknown ones are ignored."""
+        rest = iter(keys)
+        while some := list(itertools.islice(rest, DONE_ROWS)):
+            with self._books.writing(forced=True):
+                for key in some:
+                    self._books.deliver(key)
 
     def bury(self, key: Key, reason: str) -> None:
         """Keep a message as dead: it was refused for good, and its number will not come."""
@@ -193,53 +243,67 @@ class Outbox:
                     self._books.gaps.note_at(place, "evicted")
         return found
 
-    def confirm(self, lane: Lane, upto: int, missing: Sequence[Range]) -> None:
-        """Take the centre's word: it has everything up to `upto` except what it misses, which leaves again."""
-        absent = Ranges(len(missing))
-        for first, last in missing:
-            absent.add(first, last)
-        low, _ = bounds(lane)
-        query = "SELECT key FROM message WHERE key BETWEEN ? AND ? AND worth >= ?"
-        waiting = self._books.read(query, (low + 1, low + upto, WAITING))
-        self.done((self.epoch, lane, place - low) for (place,) in waiting if place - low not in absent)
-        known = min([upto, *(first - 1 for first, _ in missing)])
-        self.forget_gaps(lane, known)
-        for first, last in absent.as_list():
-            self.replay(lane, first, last)
+    def confirm(self, lane: Lane, upto: int, missing: Sequence[Range]) -> Iterator[None]:
+        """Take the centre's word: it has everything up to `upto` except what it misses, which leaves again.
 
-    def replay(self, lane: Lane, first: int, last: int) -> None:
+        What it misses and is no longer here is told in the gaps from then on. Yields after each transaction: between
+        two of them an alarm can be written.
+        """
+        absent = Ranges(missing)
+        low, _ = bounds(lane)
+        query = "SELECT key FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key LIMIT ?"
+        place = low
+        while found := self._books.read(query, (place, low + upto, WAITING, CHUNK_ROWS)):
+            place = found[-1][0]
+            self.done((self.epoch, lane, place - low) for (place,) in found if place - low not in absent)
+            yield
+        # The centre knows what stands below the first number that it misses.
+        self.forget_gaps(lane, min([upto, *(first - 1 for first, _ in absent.as_list())]))
+        self._books.gaps.asked(lane, absent.as_list())
+        for first, last in absent.as_list():
+            yield from self.replay(lane, first, last)
+
+    def replay(self, lane: Lane, first: int, last: int) -> Iterator[None]:
         """Deliver again what is still here of a range that the centre misses; note the rest as expired.
 
-        The caller knows that these numbers were used, and that none of them still waits in memory.
+        The caller knows that these numbers were used, and that none of them still waits in memory. Yields after each
+        transaction.
         """
         low, _ = bounds(lane)
         last = min(last, self._books.reserved[lane])
-        query = "SELECT key, rank, alarm, worth FROM message WHERE key BETWEEN ? AND ? ORDER BY key"
-        there = self._books.read(query, (low + first, low + last))
-        with self._books.writing():
-            expected = first
-            for place, rank, alarm, worth in there:
-                if worth == Worth.DELIVERED:
-                    self._books.change(place, worth_again(rank, alarm=bool(alarm)))
-                if place - low > expected:
-                    self._books.gaps.note(lane, "expired", expected, place - low - 1)
-                expected = place - low + 1
-            if expected <= last:
-                self._books.gaps.note(lane, "expired", expected, last)
+        query = "SELECT key, rank, alarm, worth FROM message WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"
+        while first <= last:
+            there = self._books.read(query, (low + first, low + last, CHUNK_ROWS))
+            upto = there[-1][0] - low if len(there) == CHUNK_ROWS else last
+            here = Ranges((place - low, place - low) for place, *_ in there)
+            with self._books.writing(forced=True):
+                for place, rank, alarm, worth in there:
+                    if worth == Worth.DELIVERED:
+                        self._books.change(place, worth_again(rank, alarm=bool(alarm)))
+                for begin, end in here.holes(first, upto):
+                    self._books.gaps.fill(lane, begin, end)
+            yield
+            first = upto + 1
 
     def note_lost(self, lane: Lane, seq: int) -> None:
         """Note that a message was dropped before it could be stored."""
         with self._books.writing():
             self._books.gaps.note(lane, "evicted", seq, seq)
 
-    def expire(self) -> None:
-        """Remove what was kept long enough: delivered events after 24 h, undelivered pictures after 72 h of running.
+    def expire(self, ahead: float = 0.0) -> None:
+        """Remove what was kept long enough: by default delivered events after 24 h and pictures after 72 h of running.
 
         Ages are counted in hours of running and not by the wall clock, which may jump by years.
+
+        Args:
+            ahead: seconds until this is called again: what would be too old by then goes, too.
         """
         with self._books.writing():
             self._books.keep_age()
-            room.expire(self._books)
+        kept = room.Kept(*(max(0.0, seconds - ahead) for seconds in self._kept))
+        while room.expire(self._books, kept):
+            pass
+        self.forget_set_aside()
 
     # What others are told
 
@@ -264,8 +328,22 @@ class Outbox:
         }
 
     def gaps(self) -> dict[Lane, dict[Why, list[Range]]]:
-        """Return the numbers that will never come, for up/gap."""
-        return self._books.gaps.by_lane()
+        """Return the numbers that will never come, by lane and reason, as up/gap says them."""
+        lanes: dict[Lane, dict[Why, list[Range]]] = self._gap_report()["lanes"]
+        return lanes
+
+    def gap_notes(self) -> dict[str, Any]:
+        """Return what else up/gap says, if there is anything: `partial`, and `former` epochs."""
+        return {name: said for name, said in self._gap_report().items() if name != "lanes"}
+
+    def _gap_report(self) -> dict[str, Any]:
+        changes = (self._books.gaps.changes, self._books.former.changes)
+        if changes != self._told_at:
+            with self._books.explained():
+                former = self._books.former.told()
+                self._told = self._books.gaps.told() | ({"former": former} if former else {})
+            self._told_at = changes
+        return self._told
 
     def forget_gaps(self, lane: Lane, upto: int) -> None:
         """Forget gaps up to a number: the centre knows them."""
@@ -312,6 +390,8 @@ class Outbox:
                     with self._books.writing(forced=True):
                         if message.epoch == self.epoch:
                             self._books.gaps.note(message.lane, "evicted", message.seq, message.seq)
+                        else:
+                            self._books.former.lost(origin_of(message.key))
                     return
 
 
@@ -320,13 +400,19 @@ def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
     chunk: list[Message] = []
     size = 0
     for message in messages:
-        if chunk and size + len(message.payload) > CHUNK_BYTES:
+        if chunk and (size + len(message.payload) > CHUNK_BYTES or len(chunk) == CHUNK_ROWS):
             yield chunk
             chunk, size = [], 0
         chunk.append(message)
         size += len(message.payload)
     if chunk:
         yield chunk
+
+
+def _remove(aside: Path) -> None:
+    with contextlib.suppress(OSError):
+        for file in (aside, store.journal_of(aside)):
+            file.unlink(missing_ok=True)
 
 
 def is_full_error(error: StoreError) -> bool:

@@ -1,8 +1,12 @@
-"""Sets of numbers as few ranges: what will never come, lane by lane. Pure; any thread."""
+"""Sets of numbers as few ranges. Pure; any thread."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Range = tuple[int, int]
 """First and last number, both included."""
@@ -11,14 +15,14 @@ Range = tuple[int, int]
 class Ranges:
     """A set of whole numbers, kept as sorted ranges that neither overlap nor touch."""
 
-    def __init__(self, limit: int) -> None:
-        """Keep at most `limit` ranges; beyond that the lowest are forgotten (`forgotten` counts them)."""
+    def __init__(self, ranges: Iterable[Range] = ()) -> None:
+        """Begin with some ranges, in any order."""
         self._ranges: list[Range] = []
-        self._limit = limit
-        self.forgotten = 0
+        for first, last in ranges:
+            self.add(first, last)
 
-    def add(self, first: int, last: int) -> tuple[list[Range], list[Range]]:
-        """Add `first`..`last`; return the ranges that went and those that came, for whoever stores them."""
+    def add(self, first: int, last: int) -> None:
+        """Add `first`..`last`."""
         at = bisect_left(self._ranges, (first, first))
         if at and self._ranges[at - 1][1] >= first - 1:
             at -= 1
@@ -27,21 +31,26 @@ class Ranges:
             first = min(first, self._ranges[end][0])
             last = max(last, self._ranges[end][1])
             end += 1
-        gone = self._ranges[at:end]
-        if gone == [(first, last)]:
-            return [], []
         self._ranges[at:end] = [(first, last)]
-        while len(self._ranges) > self._limit:
-            gone.append(self._ranges.pop(0))
-            self.forgotten += 1
-        return gone, [(first, last)] if (first, last) in self._ranges else []
 
-    def cut(self, upto: int) -> tuple[list[Range], list[Range]]:
-        """Forget everything up to and including `upto`; return what went and what came."""
-        gone = [range_ for range_ in self._ranges if range_[0] <= upto]
-        came = [(upto + 1, last) for _, last in gone if last > upto]
-        self._ranges[: len(gone)] = came
-        return gone, came
+    def take_out(self, number: int) -> None:
+        """Remove one number, if it is there."""
+        at = bisect_left(self._ranges, (number + 1, 0)) - 1
+        if at >= 0 and self._ranges[at][1] >= number:
+            first, last = self._ranges[at]
+            parts = ((first, number - 1), (number + 1, last))
+            self._ranges[at : at + 1] = [part for part in parts if part[0] <= part[1]]
+
+    def holes(self, first: int, last: int) -> list[Range]:
+        """Return what is missing of `first`..`last`."""
+        found = []
+        for begin, end in self._ranges:
+            if begin > last:
+                break
+            if begin > first:
+                found.append((first, begin - 1))
+            first = max(first, end + 1)
+        return [*found, (first, last)] if first <= last else found
 
     def __contains__(self, number: int) -> bool:
         at = bisect_left(self._ranges, (number + 1, 0)) - 1
@@ -50,10 +59,3 @@ class Ranges:
     def as_list(self) -> list[Range]:
         """Return the ranges in rising order."""
         return list(self._ranges)
-
-    def copy(self) -> Ranges:
-        """Return an independent copy."""
-        twin = Ranges(self._limit)
-        twin._ranges = list(self._ranges)
-        twin.forgotten = self.forgotten
-        return twin

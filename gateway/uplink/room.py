@@ -6,22 +6,32 @@ the store.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.uplink.rows import STREAMS, bounds
-from gateway.uplink.store import PAGE
+from gateway.uplink.gaps import SETTLED_SECONDS
+from gateway.uplink.rows import STREAMS, Stream, bounds
 from gateway.uplink.worth import WAITING, Worth
+from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
     from gateway.uplink.books import Books
+    from gateway.uplink.gaps import Why
 
-DELIVERED_SECONDS = 24 * 3600
-PICTURE_SECONDS = 72 * 3600
-KEPT_SECONDS = (
-    (Worth.DELIVERED, DELIVERED_SECONDS),
-    (Worth.PICTURE, PICTURE_SECONDS),
-    (Worth.ALARM_PICTURE, PICTURE_SECONDS),
-)
+
+class Kept(NamedTuple):
+    """For how many seconds of running."""
+
+    replay: float = 24 * 3600.0
+    """Delivered events."""
+    pictures: float = 72 * 3600.0
+    """Pictures that nobody has fetched, those that were refused among them."""
+
+
+PICTURES: tuple[Stream, ...] = ("media", "saved")
+FREED_MORE = 32 * 1024
+"""Bytes that are freed beside those that are needed, so that the next message finds room."""
+EXPIRE_ROWS = 64
+"""Most rows that are removed in one transaction."""
 
 
 def evict(books: Books, upto: Worth, size: int) -> list[int]:
@@ -37,28 +47,48 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     """
     gone: list[int] = []
     freed = 0
-    query = "SELECT key, worth, size FROM message WHERE worth <= ? ORDER BY worth, key LIMIT 64"
+    query = "SELECT key, worth, size, age, origin FROM message WHERE worth <= ? ORDER BY worth, key LIMIT 64"
     with books.writing(forced=True):
-        for place, worth, bytes_ in books.db.execute(query, (upto,)).fetchall():
+        for place, worth, bytes_, age, origin in books.db.execute(query, (upto,)).fetchall():
             books.remove(place)
             gone.append(worth)
             freed += bytes_ + 200
             if worth >= WAITING:
-                books.gaps.note_at(place, "evicted")
-            if freed > size + 8 * PAGE:
+                _tell(books, place, origin, "evicted", age)
+            if freed > size + FREED_MORE:
                 break
     return gone
 
 
-def expire(books: Books) -> None:
-    """Remove what was kept long enough, at most 256 rows of each kind and stream; inside a transaction."""
-    for worth, seconds in KEPT_SECONDS:
-        before = books.age() - seconds
-        for stream in STREAMS:
-            query = "SELECT key, age FROM message WHERE worth = ? AND key BETWEEN ? AND ? ORDER BY key LIMIT 256"
-            for place, age in books.db.execute(query, (worth, *bounds(stream))).fetchall():
-                if age > before:
-                    break
+def expire(books: Books, kept: Kept) -> bool:
+    """Remove what was kept long enough, some rows in a transaction; return whether there may be more.
+
+    Raises:
+        StoreError: nothing could be removed.
+    """
+    now = books.age()
+    pictures = (Worth.PICTURE, Worth.ALARM_PICTURE, Worth.DEAD)
+    for worth, stream, seconds in (
+        *((Worth.DELIVERED, stream, kept.replay) for stream in STREAMS),
+        *((worth, stream, kept.pictures) for stream in PICTURES for worth in pictures),
+    ):
+        query = "SELECT key, age, origin FROM message WHERE worth = ? AND key BETWEEN ? AND ?"
+        query += f" AND rank = {Rank.PICTURE:d}" if worth == Worth.DEAD else ""
+        found = books.read(query + " ORDER BY key LIMIT ?", (worth, *bounds(stream), EXPIRE_ROWS))
+        old = [each for each in found if each[1] <= now - seconds]
+        if not old:
+            continue
+        with books.writing(forced=True):
+            for place, age, origin in old:
                 books.remove(place)
                 if worth >= WAITING:
-                    books.gaps.note_at(place, "expired")
+                    _tell(books, place, origin, "expired", age)
+        return True
+    return False
+
+
+def _tell(books: Books, place: int, origin: str | None, why: Why, age: int) -> None:
+    if origin is None:
+        books.gaps.note_at(place, why, settled=books.age() - age > SETTLED_SECONDS)
+    else:
+        books.former.lost(origin)

@@ -36,7 +36,8 @@ class Salvage:
         """Take the path; the file is opened at the first step."""
         self.due_at = 0.0
         """When the next step is due, in monotonic seconds."""
-        self._slices = _undelivered(path)
+        self._epoch = ""
+        self._slices = self._undelivered(path)
 
     def step(self, outbox: Outbox) -> int | None:
         """Save the next few messages; return how many, or None: that was all, and the outbox knows it.
@@ -46,6 +47,7 @@ class Salvage:
         """
         found = next(self._slices, None)
         if found is None:
+            outbox.end_epoch(self._epoch)
             outbox.salvaged()
             return None
         for chunk in chunks(found):
@@ -57,30 +59,30 @@ class Salvage:
         """Let go of the file; on the thread that took the steps."""
         self._slices.close()
 
+    def _undelivered(self, path: Path) -> Generator[list[Message], None, None]:
+        """Return undelivered messages of a damaged store in slices; each was checked against its checksum.
 
-def _undelivered(path: Path) -> Generator[list[Message], None, None]:
-    """Return undelivered messages of a damaged store in slices; each was checked against its checksum.
-
-    Each lane is read from its beginning to the first damage, and from its end back to the last, so that one bad page
-    costs what lies on it and not what lies behind it.
-    """
-    try:
-        db = store.connect(str(path))
-    except StoreError:
-        return
-    with contextlib.closing(db):
+        Each lane is read from its beginning to the first damage, and from its end back to the last, so that one bad
+        page costs what lies on it and not what lies behind it.
+        """
         try:
-            epoch = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0]
-        except (sqlite3.Error, TypeError):
-            return  # whose numbers they were, nobody can say
-        for stream in rows.STREAMS:
-            low, high = rows.bounds(stream)
-            reached = low
-            for found, place in _scan(db, low, high, "ASC"):
-                reached = place
-                yield _checked(found, epoch)
-            for found, _ in _scan(db, reached, high, "DESC"):
-                yield _checked(found, epoch)
+            db = store.connect(str(path))
+        except StoreError:
+            return
+        with contextlib.closing(db):
+            try:
+                epoch = str(db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()[0])
+            except (sqlite3.Error, TypeError):
+                return  # whose numbers they were, nobody can say
+            self._epoch = epoch
+            for stream in rows.STREAMS:
+                low, high = rows.bounds(stream)
+                reached = low
+                for found, place in _scan(db, low, high, "ASC"):
+                    reached = place
+                    yield _checked(found, epoch)
+                for found, _ in _scan(db, reached, high, "DESC"):
+                    yield _checked(found, epoch)
 
 
 def _scan(db: sqlite3.Connection, low: int, high: int, way: str) -> Iterator[tuple[list[tuple[object, ...]], int]]:

@@ -19,10 +19,18 @@ from gateway.errors import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-PAGE = 4096
-VERSION = 1
-JOURNAL_PAGES = 256
-"""The journal is written back into the store at this length."""
+PAGE = 1024
+"""Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more."""
+FRAME_HEAD = 24
+"""What the journal adds to each page."""
+VERSION = 2
+JOURNAL_PAGES = 4096
+"""The journal is written back into the store at this length, or sooner where the cap is small."""
+TRANSACTION_PAGES = 1024
+"""No transaction touches more: see CHUNK_BYTES and CHUNK_ROWS in outbox.py."""
+LEAST_SPARE = 4 << 20
+LEAST_STORE = 256 << 10
+"""A store beside one that was set aside under a larger cap."""
 CHECK_SECONDS = 3.0
 """A large store is not checked to its end at start: what is damaged deeper shows when it is read."""
 MEMORY = ":memory:"
@@ -42,6 +50,11 @@ CREATE UNIQUE INDEX origin ON message (origin) WHERE origin IS NOT NULL;
 CREATE TABLE gap (
     lane INTEGER, why TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (lane, why, first)) WITHOUT ROWID;
 CREATE TABLE boot (boot TEXT PRIMARY KEY, place INTEGER NOT NULL, offset REAL, since REAL) WITHOUT ROWID;
+"""
+SINCE_2 = """
+CREATE TABLE former (                -- numbers of epochs that are over, which will never come
+    place INTEGER, epoch TEXT NOT NULL, lane INTEGER, first INTEGER, last INTEGER NOT NULL,
+    PRIMARY KEY (place, lane, first)) WITHOUT ROWID;
 """
 
 SET_ASIDE = "nothing to do: it is set aside and a fresh one is made"
@@ -105,17 +118,61 @@ def size_of(path: Path) -> int:
     return total
 
 
-def page_limit(path: str, cap_bytes: int) -> int:
+def journal_pages(cap_bytes: int, page: int = PAGE) -> int:
+    """Return at which length the journal is written back: as seldom as its share of the cap allows."""
+    frame = page + FRAME_HEAD
+    share = _spare(cap_bytes) // 2 - TRANSACTION_PAGES * frame
+    return max(64, min(JOURNAL_PAGES, share // 2 // frame))
+
+
+def journal_bytes(cap_bytes: int, page: int = PAGE) -> int:
+    """Return how long the journal can become: a transaction that begins just below the limit is added to it."""
+    return (journal_pages(cap_bytes, page) + TRANSACTION_PAGES) * (page + FRAME_HEAD)
+
+
+def page_limit(path: str, cap_bytes: int, page: int = PAGE) -> int:
     """Return how many pages the store may have, its journal and what was set aside counted in the cap.
 
     An eighth of the cap stays free for the journal, and for a fresh store beside a full one that was set aside.
     """
-    spare = cap_bytes // 8
+    spare = _spare(cap_bytes)
     aside = 0
     if path != MEMORY:
         aside = sum(size_of(aside_of(Path(path), why)) for why in ("damaged", "newer"))
-    room = min(cap_bytes - spare, cap_bytes - aside - spare // 2)
-    return max(room, spare // 2) // PAGE
+    room = min(cap_bytes - spare, cap_bytes - aside - journal_bytes(cap_bytes, page))
+    return max(room, LEAST_STORE) // page
+
+
+def _spare(cap_bytes: int) -> int:
+    return max(cap_bytes // 8, LEAST_SPARE)
+
+
+def noted_epoch(path: str) -> str:
+    """Return the epoch that a store at this path had last, also when nothing of it can be read; empty: not known."""
+    if path == MEMORY:
+        return ""
+    try:
+        found = _epoch_file(path).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+    return found if len(found) == 8 and found.isalnum() else ""
+
+
+def note_epoch(path: str, epoch: str) -> None:
+    """Note a store's epoch beside it: when the store is lost, the centre is told whose numbers will not come."""
+    if path == MEMORY or noted_epoch(path) == epoch:
+        return
+    with contextlib.suppress(OSError):  # the store itself is what counts
+        fresh = _epoch_file(path + ".new")
+        with fresh.open("w", encoding="ascii") as out:
+            out.write(epoch)
+            out.flush()
+            os.fsync(out.fileno())
+        fresh.replace(_epoch_file(path))
+
+
+def _epoch_file(path: str) -> Path:
+    return Path(path + ".epoch")
 
 
 def set_aside(path: Path, why: str) -> Path:
@@ -148,7 +205,9 @@ def prepare(path: str) -> bool:
     return journal.exists() and journal.stat().st_size > 0
 
 
-def connect(path: str, open_file: Callable[..., Any] = sqlite3.connect) -> sqlite3.Connection:
+def connect(
+    path: str, cap_bytes: int = 512 << 20, open_file: Callable[..., Any] = sqlite3.connect
+) -> sqlite3.Connection:
     """Open the file as it has to be opened; the caller owns the connection, on this thread.
 
     Raises:
@@ -165,18 +224,28 @@ def connect(path: str, open_file: Callable[..., Any] = sqlite3.connect) -> sqlit
             "locking_mode=EXCLUSIVE",
             "journal_mode=WAL",
             "synchronous=FULL",
-            f"wal_autocheckpoint={JOURNAL_PAGES}",
-            f"journal_size_limit={JOURNAL_PAGES * PAGE}",
             "cache_size=-1024",
             "temp_store=MEMORY",
         ):
             db.execute(f"PRAGMA {pragma}").fetchall()
+        page = page_of(db)  # a store of an earlier version has longer ones
+        db.execute(f"PRAGMA wal_autocheckpoint={journal_pages(cap_bytes, page)}").fetchall()
+        # Never cut short: a journal that keeps its length costs the file system no bookkeeping at each commit.
+        db.execute(f"PRAGMA journal_size_limit={journal_bytes(cap_bytes, page)}").fetchall()
         db.execute("BEGIN IMMEDIATE")  # takes the exclusive lock, and fails here rather than at the first alarm
         db.execute("COMMIT")
     except sqlite3.Error as error:
         db.close()
         raise explain(error, path, opening=True) from error
+    except UnicodeDecodeError as error:  # Python's own, while it words an error about damaged text
+        db.close()
+        raise Damaged(f"{path} is damaged: {error}", SET_ASIDE) from error
     return db
+
+
+def page_of(db: sqlite3.Connection) -> int:
+    """Return the length of the store's pages."""
+    return int(db.execute("PRAGMA page_size").fetchone()[0])
 
 
 def check(db: sqlite3.Connection, path: str) -> None:
@@ -200,10 +269,19 @@ def check(db: sqlite3.Connection, path: str) -> None:
 
 
 def free_bytes(path: str) -> int | None:
-    """Return what the file system has left for us, or None for a store in memory."""
+    """Return what the file system has left for us, or None for a store in memory.
+
+    Raises:
+        StoreError: nobody can say.
+    """
     if path == MEMORY:
         return None
-    found = os.statvfs(Path(path).parent)
+    try:
+        found = os.statvfs(Path(path).parent)
+    except FileNotFoundError as error:
+        raise StoreError(f"{path} is gone, and its folder with it", "make the folder again, or restart") from error
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}", "check the card: it may be worn out or loose") from error
     return found.f_bavail * found.f_frsize
 
 

@@ -8,11 +8,12 @@ which is never held while the card is used; times are monotonic seconds.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from gateway.uplink.outbox import CHUNK_BYTES, chunks
+from gateway.uplink.outbox import CHUNK_BYTES, DONE_ROWS, chunks
 from gateway.uplink.worth import worth_of
 from gateway.wire.draft import Rank
 
@@ -146,10 +147,13 @@ class Unwritten:
             if everything or message.rank == Rank.ALARM or since <= now - GROUP_SECONDS or message.key in self._refused
         ]
         chunk = next(iter(chunks(sorted(due, key=lambda message: message.rank != Rank.ALARM))), [])
-        if not chunk and not (alone and self._done and now >= self._done_at()):
-            return None
         self._writing = frozenset(message.key for message in chunk)
-        return chunk, list(self._done)
+        # What is acknowledged and comes to the card with a later chunk is noted with that one.
+        known = (key for key in self._done if key not in self._ram or key in self._writing)
+        noted = list(itertools.islice(known, DONE_ROWS))
+        if not chunk and not (alone and noted and now >= self._done_at()):
+            return None
+        return chunk, noted
 
     def written(self, messages: Sequence[Message], done: Sequence[Key]) -> None:
         """Note that what `begin` gave is on the card."""
