@@ -49,13 +49,21 @@ segment (bytes 0xFF 0xFE behind the start marker, two bytes of length, text), wh
 Each event and each picture has a number (`sequence`, in a picture `seq`) that is unique and rises by one within
 (gateway, `epoch`, `lane`). Within a lane messages are sent in the order of their numbers; the lanes `alarm`, `event`
 and `media` overtake one another. An epoch is born with the gateway's store and begins at 1: a new one means that the
-store was lost or replaced, and its numbers say nothing of the old one's.
+store was lost or replaced, and its numbers say nothing of the old one's. What could be saved of the old one still
+comes under its own epoch and numbers; once all of that is found, `former` in `up/gap` says what will not come.
 
 - Repeat: a number that was seen. It happens, as delivery is at least once. The `id` is repeated with it.
-- Gap: a number was skipped. Look into the retained `up/gap`: ranges that stand there will never come (`void`: after
-  a power cut or a crash the gateway knows nothing of them: never used, or delivered before they were written;
-  `evicted`: the store was full; `expired`: too old). What does not stand there is still on its way. What you have
-  already does not become undone by it. If you join late, begin each lane with the first number that you see.
+- Gap: a number was skipped. Look into the retained `up/gap`: ranges that stand there will never come, unless you have
+  them already: what arrived does not become undone by it. What does not stand there is still on its way. The reasons:
+  `evicted`: the store was full, or the broker refused it for good; `expired`: too old, or no longer there when you
+  asked; `void`: after a power cut or a crash the gateway cannot say which of these numbers it had given. They are of
+  three kinds: never used (nearly all of them); delivered before it was written to the card, so that you have it; and,
+  of the lanes `event` and `media`, made in the last two seconds before the cut and lost with it. Of the lane `alarm`
+  one can be lost only in the instant before its commit. You tell the second kind from the others by looking: a number
+  that you have was never lost. If you join late, begin each lane with the first number that you see.
+- Very many gaps: of each lane the newest 256 ranges stand in `up/gap`. When there are more, `partial` says below which
+  number the list is not complete: what you miss there, ask for with `down/ack`. The next `up/gap` holds the answers,
+  beside the newest, up to 256 of a lane; ask for what is still missing until nothing is.
 - Silence without a gap, with `up/status` `online` and `up/camera/{camera}` `ok`: nothing happened at that corner. A
   camera that is `off` sees nothing, and says so there. While `up/status` is not `online`, the other retained topics say
   what was so last. After a crash the broker says `offline` some 20 s later.
@@ -93,7 +101,11 @@ minute).
 Failed with `no-camera`, `camera-off`, `timeout` or `busy`.
 
 Say what you have on `down/ack`, retained, as often as you like: `{"epoch": "...", "lanes": {"event": {"upto": 17,
-"missing": [[3, 5]]}}}`. What is missing is sent again, or stands in `up/gap`.
+"missing": [[3, 5]]}}}`. What is missing is sent again, or stands in `up/gap`. Of `missing` the first 256 ranges of a
+lane are taken, of `epoch` only the present one. With `delivery.confirm = "centre"` an alarm stays in the gateway's
+store until `upto` covers it. A broker that dies takes with it what it had acknowledged and not yet handed on (mosquitto
+even with persistence, unless it writes after each message): numbers that you miss after that, and that stand in no gap,
+come again when you ask, for 24 hours; pictures do not, they are answered with a gap.
 
 ## All of it in thirty lines
 
@@ -124,9 +136,11 @@ def receive(topic, payload):
         payload = zlib.decompressobj(zdict=DICTIONARY).decompress(payload, 1 << 20)
     said = json.loads(payload)
     if channel == "gap":
-        for name, causes in said["lanes"].items():
-            for first, last in (each for ranges in causes.values() for each in ranges):
-                missing.setdefault((gateway, said["epoch"], name), set()).difference_update(range(first, last + 1))
+        for epoch in (said, *said.get("former", [])):
+            for name, causes in epoch["lanes"].items():
+                gaps = missing.setdefault((gateway, epoch["epoch"], name), set())
+                for first, last in (each for ranges in causes.values() for each in ranges):
+                    gaps.difference_update([number for number in gaps if first <= number <= last])
     if channel not in ("event", "media", "reply"):
         return said
     lane, number = (gateway, said["epoch"], said["lane"]), int(said.get("sequence") or said["seq"])

@@ -286,6 +286,17 @@ class Clock(TypedDict):
     boots: list[BootOffset]
 
 
+class FormerGap(TypedDict):
+    """What will not come of an epoch that is over, because its store was lost: all but what was saved of it."""
+
+    epoch: Epoch
+    lanes: Annotated[
+        dict[LaneName, dict[Literal["void"], list[list[int]]]],
+        Doc("Of each lane, ranges [first, last]; the last one is open: no number of the epoch is above it"),
+    ]
+    partial: NotRequired[Annotated[dict[LaneName, Seq], Doc("Below this number not all ranges are listed")]]
+
+
 class Gap(TypedDict):
     """up/gap: retained; numbers that will not come any more."""
 
@@ -295,6 +306,13 @@ class Gap(TypedDict):
         dict[LaneName, dict[Literal["void", "evicted", "expired"], list[list[int]]]],
         Doc("Of each lane, ranges [first, last] and why"),
     ]
+    partial: NotRequired[
+        Annotated[
+            dict[LaneName, Seq],
+            Doc("Of a lane with very many ranges: below this number only those are listed that down/ack asked for"),
+        ]
+    ]
+    former: NotRequired[Annotated[list[FormerGap], Doc("Epochs of earlier stores, the oldest first, four at most")]]
 
 
 class Camera(TypedDict):
