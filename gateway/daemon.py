@@ -16,6 +16,7 @@ import socket
 import threading
 import time
 from collections import deque
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.answers import Answers
@@ -61,12 +62,13 @@ SPOOL_STOP_SECONDS = 1.2
 class Daemon:
     """The process behind `gateway run`."""
 
-    def __init__(self, loaded: Loaded, asked: Sequence[str] = ()) -> None:
+    def __init__(self, loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> None:
         """Prepare everything that needs no card, no network and no camera.
 
         Args:
             loaded: the configuration in force.
             asked: the command line's arguments that name it, for a self-test.
+            root: where /proc and /sys are, for the device's health.
 
         Raises:
             SettingsError: this device has no name.
@@ -129,6 +131,7 @@ class Daemon:
             self._budget,
             self._reboot,
             last_exit=self._memory.last_exit,
+            root=root,
         )
         self._answers = Answers(
             self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.dropped)
@@ -185,6 +188,7 @@ class Daemon:
         for draft in self._budget.tick(now):
             self._accept(draft)
         for eye in self._eyes:
+            eye.shed(self._reports.share)
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
         self._reports.tick(now, self._faults.codes, sum(self.dropped.values()))
         self._service.feed()

@@ -24,8 +24,10 @@ from gateway.outlet import Outlet
 from gateway.wire.draft import PACKET_BYTES, Draft, random_uuid7
 
 if TYPE_CHECKING:
-    from gateway.camera.frame import Camera, Frame
-    from gateway.camera.soundness import Soundness
+    from gateway.camera.frame import Frame
+    from gateway.motion import Motion
+    from gateway.pipeline import Pipeline
+    from gateway.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -46,12 +48,10 @@ class Eye:
         self._step = ""
         """What the daemon says is to be tried now: flush or reopen."""
         self._beat_due = 0.0
+        self._share = 1.0
+        """The share of the frame rate that the daemon allows."""
         self._frames = 0
-        self._lost = 0
-        self._garbled = 0
         self._last_beat = (0.0, 0)
-        self._last = -1
-        """Number of the last frame."""
         self._told = ""
         """The pipeline's fault that was told last."""
         self._died: BaseException | None = None
@@ -74,51 +74,43 @@ class Eye:
             self.outlet.note(note="failed", code="eye-failed", message=message, hint="it is started again by itself")
             return 1
 
-    def _open(self) -> Camera:
-        from gateway.camera.opening import open_camera
-
-        settings = self._camera
-        return open_camera(
-            settings["source"],
-            size=(settings["analysis"][0], settings["analysis"][1]),
-            main_size=(settings["main"][0], settings["main"][1]),
-            fps=settings["fps"],
-        )
-
     def _watch(self) -> int:
-        from gateway.camera.soundness import Soundness
         from gateway.pipeline import Pipeline
+        from gateway.source import Source
 
-        camera = self._open()
+        source = Source(self._camera)
         still: threading.Thread | None = None
         pipeline: Pipeline | None = None
         try:
             pipeline = Pipeline(
                 self._camera,
-                camera.size,
+                source.size,
                 self.outlet.draft,
                 lambda _t: random_uuid7(time.time()),
-                simulated=camera.simulated,
+                simulated=source.simulated,
                 moved=self._config.get("moved", False),
             )
             still = threading.Thread(target=self._make_stills, args=(pipeline,), name="still", daemon=True)
             still.start()
-            self.outlet.note(note="open", size=list(camera.size), simulated=camera.simulated)
-            soundness = Soundness(camera.size)
+            self.outlet.note(note="open", size=list(source.size), simulated=source.simulated, lacks=list(source.lacks))
             while not self._stopping and not self.outlet.broken:
                 if self._died is not None:
                     raise self._died
                 try:
-                    frame = self._take(camera, soundness)
+                    frame = source.take()
                 except CameraEnded:
                     raise
                 except CameraError as error:
-                    camera = self._in_trouble(error, camera, pipeline)
+                    self._in_trouble(error, source, pipeline)
                     continue
-                self._see(frame, pipeline)
+                source.share = self._share
+                if source.wants(frame):
+                    self._see(frame, pipeline, source)
+                else:
+                    frame.release()
                 self._hear(pipeline)
                 if self._step:  # the same picture for ever: there are frames, and all the same it is opened anew
-                    camera = self._obey(camera, pipeline)
+                    self._obey(source, pipeline)
                 self.outlet.flush()
         finally:
             if pipeline is not None:
@@ -126,49 +118,23 @@ class Eye:
                 pipeline.stills.stop()
             if still is not None:
                 still.join(2.0)
-            camera.close()
+            source.close()
         return 0
 
-    def _take(self, camera: Camera, soundness: Soundness) -> Frame:
-        """Return the next sound frame; what cannot be a picture is left out.
-
-        Raises:
-            CameraError: none came for `stall_s` seconds, or the camera broke.
-        """
-        until = time.monotonic() + self._camera["stall_s"]
-        wrong = ""
-        while True:
-            try:
-                frame = camera.read(max(0.0, until - time.monotonic()))
-            except CameraStalled:
-                if not wrong:
-                    raise
-                raise CameraGarbled(
-                    f"the camera gives no picture but {wrong}",
-                    "With the power off check both ends of the camera's cable; then replace the camera.",
-                ) from None
-            wrong = soundness.judge(frame)
-            if not wrong:
-                return frame
-            frame.release()
-            self._garbled += 1
-
-    def _see(self, frame: Frame, pipeline: Any) -> None:
+    def _see(self, frame: Frame, pipeline: Pipeline, source: Source) -> None:
         """Take one frame through all stages."""
         if (fault := pipeline.fault) is not None and str(fault) != self._told:
             self._told = str(fault)
             self.outlet.note(note="fault", code="mask", message=self._told, hint=fault.hint)
-        self._lost += max(0, frame.number - self._last - 1)
-        self._last = frame.number
         motion = pipeline.step(frame)
         self._frames += 1
         while pipeline.taken:
             command, refused = pipeline.taken.popleft()
             self.outlet.note(note="snapshot", id=command, refused=refused)
-        self._beat(pipeline, motion)
+        self._beat(pipeline, motion, source)
 
-    def _in_trouble(self, error: CameraError, camera: Camera, pipeline: Any) -> Camera:
-        """Say that no picture comes, and do what the daemon says about it; return the camera to go on with.
+    def _in_trouble(self, error: CameraError, source: Source, pipeline: Pipeline) -> None:
+        """Say that no picture comes, and do what the daemon says about it.
 
         Whoever is told nothing reads again, which is all that `flush` asks for: a read that timed out has given up what
         was queued, and a camera gives only what comes after it was asked.
@@ -181,36 +147,29 @@ class Eye:
             self._channel.wait(until - time.monotonic())
             self._hear(pipeline)
             self.outlet.flush()
-        return self._obey(camera, pipeline)
+        self._obey(source, pipeline)
 
-    def _obey(self, camera: Camera, pipeline: Any) -> Camera:
-        """Do what the daemon said; return the camera to go on with.
+    def _obey(self, source: Source, pipeline: Pipeline) -> None:
+        """Do what the daemon said.
 
         A camera is opened anew by the same process: what was learnt of the view stays, so that a knock is noticed.
 
         Raises:
-            CameraError: it cannot be opened, or has another size now: another process has to begin from the start.
+            CameraError: it cannot be opened anew.
         """
         step, self._step = self._step, ""
-        if step != "reopen":
-            return camera
-        pipeline.interrupt(time.monotonic())
-        camera.close()
-        fresh = self._open()
-        self._last = -1
-        if fresh.size != camera.size:
-            fresh.close()
-            raise CameraError(f"the camera's picture is {fresh.size} now, and was {camera.size}", "Fix its size.")
-        return fresh
+        if step == "reopen":
+            pipeline.interrupt(time.monotonic())
+            source.reopen()
 
-    def _make_stills(self, pipeline: Any) -> None:
+    def _make_stills(self, pipeline: Pipeline) -> None:
         """The body of the thread `still`; when it dies, so does the process: updates and ends go through it."""
         try:
             pipeline.stills.run()
         except BaseException as error:  # noqa: BLE001 (the thread `watch` raises it)
             self._died = error
 
-    def _beat(self, pipeline: Any, motion: Any) -> None:
+    def _beat(self, pipeline: Pipeline, motion: Motion, source: Source) -> None:
         now = time.monotonic()
         if now < self._beat_due:
             return
@@ -221,9 +180,8 @@ class Eye:
         self.outlet.note(
             note="beat",
             frames=self._frames,
-            lost=self._lost,
-            garbled=self._garbled,
             fps=round(rate, 1),
+            **source.facts(),
             view=pipeline.view,
             moved=pipeline.moved,
             motion=bool(pipeline.episodes.open),
@@ -237,7 +195,7 @@ class Eye:
             dropped=self.outlet.dropped,
         )
 
-    def _hear(self, pipeline: Any) -> None:
+    def _hear(self, pipeline: Pipeline) -> None:
         """Take what the daemon says, without waiting for it."""
         while (note := self._channel.hear()) is not None:
             if isinstance(note, Draft):
@@ -247,6 +205,8 @@ class Eye:
                     self._stopping = True
                 case "recover":
                     self._step = str(note["step"])
+                case "rate":
+                    self._share = float(note["share"])
                 case "confirm-view":
                     pipeline.confirm_view()
                 case "picture-limit":

@@ -76,6 +76,7 @@ class Eye:
         self.restarts = 0
         self._reboot = reboot if describe(str(camera.get("source", ""))) in ITS_OWN else None
         self._limit = 0
+        self._share = 1.0
         self._silence_limit = 2.0 * stall + 1.0
         self._heard = 0.0
         self._lost_at = 0.0
@@ -91,6 +92,7 @@ class Eye:
         self._heard = time.monotonic()
         self.known.begin()
         self._limit = int(self.camera["picture_kb"]) * 1024
+        self._share = 1.0
         try:
             self.process.start({"camera": self.camera, "moved": self.known.moved})
         except OSError as error:  # no memory or descriptor to be had now
@@ -104,6 +106,11 @@ class Eye:
         """Tell the eye how long its pictures may be, in bytes, when that has changed since it was started."""
         if self.known.running and limit != self._limit and self.say(note="picture-limit", bytes=limit):
             self._limit = limit
+
+    def shed(self, share: float) -> None:
+        """Tell the eye which share of its frame rate it may use, when that has changed since it was started."""
+        if self.known.running and share != self._share and self.say(note="rate", share=share):
+            self._share = share
 
     def hear(self) -> Iterator[Draft]:
         """Yield the drafts that have arrived; notes change what is known."""
@@ -158,6 +165,7 @@ class Eye:
             "remnants": [process.pid for process in self.process.remnants],
             "restarts": self.restarts,
             "faults": sorted(known.faults),
+            "lacks": list(known.lacks),
             "recovery": self.ladder.status(time.monotonic()),
             **{key: value for key, value in known.beat.items() if key != "note"},
         }

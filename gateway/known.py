@@ -46,6 +46,8 @@ class Known:
         """Whether frames have come from this process."""
         self.ended = False
         """Whether the source is over: a recording. Not started again."""
+        self.lacks: tuple[str, ...] = ()
+        """Controls that were wanted and that the camera does not have."""
         self._lost = 0
         self._open: dict[str, Draft] = {}
 
@@ -86,6 +88,7 @@ class Known:
         match news.get("note"):
             case "open":
                 self.simulated = bool(news["simulated"])
+                self.lacks = tuple(map(str, news.get("lacks", ())))
             case "beat":
                 self._take_beat(news)
             case "snapshot":

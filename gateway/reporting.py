@@ -11,11 +11,13 @@ import logging
 import random
 import time
 from copy import deepcopy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.camera.opening import describe
 from gateway.device import health, heartbeat
+from gateway.device.heat import Heat
 from gateway.device.problems import problems
 from gateway.faults import Fault
 from gateway.wire.message import plain
@@ -61,6 +63,7 @@ class Reports:
         reboot: Reboot,
         *,
         last_exit: str = "",
+        root: Path = Path("/"),
     ) -> None:
         self._loaded = loaded
         self._address = address
@@ -71,8 +74,10 @@ class Reports:
         self._budget = budget
         self._reboot = reboot
         self._last_exit = last_exit
+        self._root = root
         self._started = time.monotonic()
         self._facts = health.Facts()
+        self._heat = Heat()
         self._facts_due = 0.0
         self._beats = 0
         self._beat_due = 0.0
@@ -87,6 +92,8 @@ class Reports:
         self._remembered = False
         self._boots: list[BootOffset] = []
         self._gap: dict[str, Any] = {}
+        self.share = 1.0
+        """The share of the frame rate that heat leaves."""
         self.synced = False
         """Whether the wall clock is synchronised."""
 
@@ -207,7 +214,10 @@ class Reports:
 
     def _read_facts(self, now: float) -> None:
         self._facts_due = now + FACTS_SECONDS
-        self._facts = health.read(store=self._loaded.settings.store.dir)
+        self._facts = health.read(self._root, self._loaded.settings.store.dir)
+        if self._heat.see(self._facts, now) != self.share:
+            log.warning("%s degrees: %.0f %% of the frame rate", self._facts.temperature_c, self._heat.share * 100)
+        self.share = self._heat.share
         self.synced = bool(self._facts.clock_synced)
         offset = time.time() - time.monotonic() if self.synced else None
         known = self._offset
@@ -247,6 +257,7 @@ class Reports:
             memory_mb=self._facts.memory_available_mb,
             disk_mb=self._facts.disk_free_mb,
             fps={eye.name: float(eye.known.beat.get("fps", 0.0)) for eye in self._eyes},
+            shed=1.0 - self.share,
             waiting=heartbeat.Waiting(
                 store.get("rows", 0), store.get("bytes", 0), store.get("oldest_s") or 0.0, store.get("dead", 0)
             ),
@@ -265,6 +276,7 @@ class Reports:
                 link=self._link.status() | {"budget": self._budget.status()},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),
+                rate_share=self.share,
             )
         )
 

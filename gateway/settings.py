@@ -70,6 +70,11 @@ class CameraSettings(_Strict):
     analysis: Size = (640, 360)
     main: Size = (1280, 720)
     stall_s: Annotated[float, Field(ge=0.5, le=60)] = 5.0
+    flicker_hz: Literal[0, 50, 60] = 50
+    tuning_file: Annotated[str, Field(max_length=200)] = ""
+    night_fps: Annotated[float, Field(ge=0, le=60)] = 0.0
+    night_below_lux: Annotated[float, Field(ge=0, le=10_000)] = 5.0
+    day_above_lux: Annotated[float, Field(ge=0, le=100_000)] = 15.0
     smallest_px: Annotated[float, Field(ge=3, le=200)] = 6.0
     sensitivity: Literal["low", "normal", "high"] = "normal"
     update_s: Annotated[float, Field(ge=1, le=600)] = 5.0
@@ -106,6 +111,18 @@ class CameraSettings(_Strict):
             raise ValueError(
                 f"stall_s is {self.stall_s:g}, and at {self.fps:g} fps a picture comes every {1 / self.fps:g} s: "
                 f"allowed is stall_s from {2 / self.fps:g}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _night(self) -> Self:
+        if self.night_fps and (self.night_fps < 1 or self.stall_s * self.night_fps < 2):
+            least = max(1.0, 2 / self.stall_s)
+            raise ValueError(f"night_fps is {self.night_fps:g}: allowed is 0 (as by day), or {least:g} and more")
+        if self.day_above_lux <= self.night_below_lux:
+            raise ValueError(
+                f"day_above_lux is {self.day_above_lux:g} and night_below_lux {self.night_below_lux:g}: the first must "
+                "be the larger one, three times is usual"
             )
         return self
 

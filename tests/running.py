@@ -22,6 +22,13 @@ ROOT = "citycam/v1/north/gw-0412"
 STREET = "street?scene=corner&seed=3"
 
 
+ON_A_MACHINE = """
+import sys; from pathlib import Path; from gateway import logs; from gateway.configuration import load
+from gateway.daemon import Daemon
+logs.start(); sys.exit(Daemon(load(Path(sys.argv[1])), ["--config", sys.argv[1]], Path(sys.argv[2])).run())
+"""
+
+
 def make_clip(file: Path, quiet: int = 10) -> str:
     """Write a short grey clip in which a person-sized thing crosses, for ever; return it as a camera's source.
 
@@ -79,12 +86,16 @@ class Gateway:
         self.config.write_text("\n".join(lines) + "\n")
         self.log = folder / "gateway.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.root: Path | None = None
+        """A made-up machine whose /proc and /sys the daemon reads, see device_trees.py."""
 
     def start(self) -> Gateway:
         """Start it and wait until it answers."""
         environ = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "gateway", "run", "--config", str(self.config)]
+            if self.root is not None:  # the same daemon, on a made-up machine
+                command[1:] = ["-c", ON_A_MACHINE, str(self.config), str(self.root)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
         wait_for(self.answers, f"the gateway to answer; see {self.log}")
         return self

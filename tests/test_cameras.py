@@ -113,6 +113,16 @@ def grey(frame: Frame) -> NDArray[np.uint8]:
     return frame.main[:height, :width]
 
 
+def test_another_rate_may_be_asked_for(case: Case) -> None:
+    """A camera that is asked for another rate gives frames all the same, and names what it cannot do."""
+    with opened(case.fast) as camera:
+        camera.read(SECONDS).release()
+        for fps in (2.0, 100.0):
+            camera.ask_rate(fps)
+            camera.read(SECONDS).release()
+        assert all(isinstance(name, str) for name in camera.lacks)
+
+
 def test_gives_luma_as_it_says(case: Case) -> None:
     """Every luma picture has the camera's size, is uint8, has unpadded neighbours in a row, and may be written to."""
     with opened(case.fast) as camera:

@@ -159,3 +159,23 @@ def test_a_mask_that_fits_is_no_fault(pair: tuple[socket.socket, socket.socket])
     code, notes = run_eye(pair, masks=[[(0, 0), (0.1, 0), (0.1, 0.1)]])
     assert code == 0
     assert [note["note"] for note in notes if note["note"] in {"fault", "failed", "ended"}] == ["ended"]
+
+
+def test_the_exposure_is_told(pair: tuple[socket.socket, socket.socket]) -> None:
+    """What the camera says of its exposure stands in every beat, whole, and by day it is no night."""
+    _, notes = run_eye(pair)
+    beats = [note for note in notes if note["note"] == "beat"]
+    assert beats
+    for beat in beats:
+        assert set(beat["exposure"]) == {"us", "gain", "lux", "red", "blue"}
+        assert all(value > 0 for value in beat["exposure"].values())
+        assert (beat["night"], beat["asked"], beat["why"]) == (False, 10.0, "")
+
+
+def test_a_camera_that_does_not_tell_its_exposure(pair: tuple[socket.socket, socket.socket], tmp_path: Path) -> None:
+    """A recording knows nothing of its exposure: that is null, and there is no night (control)."""
+    np.save(tmp_path / "clip.npy", np.random.default_rng(1).integers(0, 30, (15, 180, 320), np.uint8))
+    settings = CameraSettings(source=f"{tmp_path}/clip.npy?fps=10", fps=10, analysis=(320, 180), main=(320, 240))
+    Eye({"camera": settings.model_dump(mode="json")}, pair[0]).run()
+    beats = [each for each in everything(pair[1]) if isinstance(each, dict) and each["note"] == "beat"]
+    assert {(beat["exposure"], beat["night"]) for beat in beats} == {(None, False)}

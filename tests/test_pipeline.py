@@ -15,10 +15,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gateway.camera.frame import Frame
+from gateway.camera.frame import Exposure, Frame
 from gateway.cli import main
 from gateway.contract.check import validate
 from gateway.errors import CameraUnavailable, GatewayError
+from gateway.motion import Motion
+from gateway.motion.detector import Detector
 from gateway.pipeline import Pipeline
 from gateway.replay import Outputs, replay
 from gateway.settings import CameraSettings
@@ -256,3 +258,34 @@ def test_a_rate_that_is_none_is_wrong_usage(rate: str, capsys: pytest.CaptureFix
     with pytest.raises(SystemExit, match="2"):
         main(["replay", "clip.npy", "--fps", rate])
     assert "0.1 to 1000" in capsys.readouterr().err
+
+
+class Attentive(Detector):
+    """The motion core, which also keeps what it is told of the exposure."""
+
+    def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
+        self.told: list[dict[str, float | None]] = []
+
+    def step(self, luma: NDArray[np.uint8], t: float, **told: float | None) -> Motion:
+        """Take a frame."""
+        self.told.append(told)
+        return super().step(luma, t, **told)
+
+
+@pytest.mark.parametrize(
+    ("exposure", "told"),
+    [
+        (Exposure(9_000.0, 3.0, 120.0, (1.6, 2.1)), {"exposure_us": 9_000.0, "gain": 3.0, "lux": 120.0}),
+        (Exposure(gain=2.0), {"exposure_us": None, "gain": 2.0, "lux": None}),
+        (None, {"exposure_us": None, "gain": None, "lux": None}),
+    ],
+)
+def test_the_exposure_reaches_the_motion_core(exposure: Exposure | None, told: dict[str, float | None]) -> None:
+    """What a camera says of its exposure is handed to the core with the frame that was exposed so, and no more."""
+    pipeline = Pipeline(CameraSettings().model_dump(mode="json"), SIZE, lambda _draft: None, lambda _t: "")
+    pipeline.detector = core = Attentive(*SIZE)
+    first, second = itertools.islice(walk(), 2)
+    pipeline.step(replace(first, exposure=exposure))
+    pipeline.step(second)
+    assert core.told == [told, {"exposure_us": None, "gain": None, "lux": None}]

@@ -76,6 +76,10 @@ class Camera(Protocol):
     def simulated(self) -> bool:
         """True when what is seen did not happen (the simulated corner): every event says so."""
 
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Controls that were wanted and that this camera does not have, by the names of its library."""
+
     def read(self, timeout: float) -> Frame:
         """Return the next frame, at most `timeout` seconds from now.
 
@@ -84,6 +88,9 @@ class Camera(Protocol):
             CameraEnded: a recording is over.
             CameraError: the source broke in another way.
         """
+
+    def ask_rate(self, fps: float) -> None:
+        """Ask for another frame rate from now on; where it cannot be changed the reader leaves frames out."""
 
     def close(self) -> None:
         """Let go of the device. Never waits for ever; may be called twice."""

@@ -105,6 +105,8 @@ def open_camera(
     size: tuple[int, int] = (640, 360),
     main_size: tuple[int, int] = (1280, 720),
     fps: float = 10.0,
+    flicker: int = 50,
+    tuning: str = "",
     pace: bool = True,
 ) -> Camera:
     """Open the camera that `source` names.
@@ -115,6 +117,8 @@ def open_camera(
             scaled down into it with their aspect kept, never up: ask the camera's `size`.
         main_size: the same for the picture that stills are cut from.
         fps: frames a second that are wanted; also the rate of a recording that does not know its own.
+        flicker: frequency in Hz of the mains whose lamps must not make bands; 0: off. Of a Pi's camera.
+        tuning: libcamera's tuning file, by name or path; empty: the camera's own. Of a Pi's camera.
         pace: True plays as live and a late reader loses frames; False gives every frame of a recording, or of the
             simulated corner, as fast as it is read, with times counted from its first frame.
 
@@ -131,8 +135,8 @@ def open_camera(
             size=size,
             main_size=main_size,
             fps=fps,
-            tuning=wanted.options.get("tuning"),
-            flicker=_choice(wanted, "flicker", {"50": 50, "60": 60, "off": 0}, "50"),
+            tuning=wanted.options.get("tuning", tuning) or None,
+            flicker=_choice(wanted, "flicker", {"50": 50, "60": 60, "off": 0}, str(flicker or "off")),
             rotate=_choice(wanted, "rotate", {"0": 0, "180": 180}, "0"),
         )
     if wanted.kind == "street":

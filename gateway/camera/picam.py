@@ -58,7 +58,8 @@ class PiCamera:
             size: width and height of the luma picture in pixels; even numbers, multiples of 64 waste least.
             main_size: the same for the main picture.
             fps: frames a second; brought into what the sensor can do.
-            tuning: name of a tuning file of libcamera, such as imx708_noir.json for a camera without infrared filter.
+            tuning: name of a tuning file of libcamera, such as imx708_noir.json for a camera without infrared filter,
+                which no camera tells by itself; or the path of one.
             flicker: frequency of the mains in Hz whose lamps must not make bands, 50 or 60; 0: off.
             rotate: 180 for a camera that hangs upside down.
 
@@ -71,6 +72,8 @@ class PiCamera:
             raise CameraUnavailable(f"picamera2 cannot be imported: {error}", _INSTALL) from error
         self._name = f"picamera2:{index}"
         self._map = MappedArray
+        self.lacks: tuple[str, ...] = ()
+        """Controls that were wanted and that this camera does not have."""
         self._given: ExitStack | None = None
         self._first: int | None = None
         self._mono = 0.0
@@ -81,7 +84,9 @@ class PiCamera:
                 "Check the ribbon cable at both ends with the power off, then: rpicam-hello --list-cameras",
             )
         try:
-            self._camera = Picamera2(index, tuning=tuning)
+            # A path goes to libcamera as it is; a name alone it would not find.
+            found_tuning = Picamera2.load_tuning_file(tuning) if tuning and "/" not in tuning else tuning or None
+            self._camera = Picamera2(index, tuning=found_tuning)
         except RuntimeError as error:
             raise CameraUnavailable(
                 f"{self._name}: {error.__cause__ or error}",
@@ -135,6 +140,11 @@ class PiCamera:
             _release=lambda: self._give_back(given),
         )
 
+    def ask_rate(self, fps: float) -> None:
+        """Ask for another frame rate from now on, and with it for another longest exposure; no new configuration."""
+        if self._camera is not None and (limits := self._limits(fps)):
+            self._camera.set_controls(limits)
+
     def close(self) -> None:
         """Let go of the camera; when its driver hangs, its thread is left behind and the process has to end."""
         camera, self._camera = self._camera, None
@@ -155,18 +165,22 @@ class PiCamera:
         from libcamera import controls
 
         known: Mapping[str, tuple[Any, Any, Any]] = self._camera.camera_controls
-        period = round(1_000_000 / fps)
-        if "FrameDurationLimits" in known:
-            shortest, longest, _ = known["FrameDurationLimits"]
-            period = min(max(period, shortest), longest)
-        wanted: dict[str, Any] = {"FrameDurationLimits": (period, period)}
+        wanted: dict[str, Any] = self._limits(fps) or {"FrameDurationLimits": None}
         if flicker:
             # Lamps flicker at twice the frequency of the mains.
             wanted |= {"AeFlickerMode": controls.AeFlickerModeEnum.Manual, "AeFlickerPeriod": round(500_000 / flicker)}
-        missing = [name for name in wanted if name not in known]
-        if missing:
-            log.info("%s: this camera has no %s", self._name, ", ".join(missing))
+        self.lacks = tuple(name for name in wanted if name not in known)
+        if self.lacks:
+            log.info("%s: this camera has no %s", self._name, ", ".join(self.lacks))
         return {name: value for name, value in wanted.items() if name in known}
+
+    def _limits(self, fps: float) -> dict[str, tuple[int, int]]:
+        """Return the control for a frame rate, brought into what the sensor can do; nothing where it has none."""
+        known = self._camera.camera_controls.get("FrameDurationLimits")
+        if known is None:
+            return {}
+        period = min(max(round(1_000_000 / fps), known[0]), known[1])
+        return {"FrameDurationLimits": (period, period)}
 
     def _configure(
         self, size: tuple[int, int], main_size: tuple[int, int], controls: dict[str, Any], rotate: int

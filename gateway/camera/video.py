@@ -51,6 +51,7 @@ class Video:
     """
 
     simulated = False
+    lacks: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -159,6 +160,9 @@ class Video:
             main_size=(slot.main.shape[1], slot.main.shape[0]) if slot.main is not None else (0, 0),
             _release=partial(self._give_back, self._held, slot.number),
         )
+
+    def ask_rate(self, fps: float) -> None:
+        """Change nothing: the other side decides, and a recording has its own rate."""
 
     def close(self) -> None:
         """Let go; a read that hangs in the kernel keeps its thread and its file until it returns."""

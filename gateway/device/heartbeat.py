@@ -72,6 +72,7 @@ def heartbeat(
     memory_mb: int | None,
     disk_mb: int | None,
     fps: Mapping[str, float],
+    shed: float = 0.0,
     waiting: Waiting,
     dropped: int,
     connections: int,
@@ -95,6 +96,7 @@ def heartbeat(
         "mem": None if memory_mb is None else _whole(memory_mb),
         "disk": None if disk_mb is None else _whole(disk_mb),
         "fps": {},
+        "shed": _whole(100 * _within(shed, 0, 1)),
         "out": [_whole(each) for each in (waiting.messages, waiting.size, waiting.oldest_s, waiting.dead)],
         "drop": _whole(dropped),
         "link": _whole(connections),
@@ -119,6 +121,7 @@ def health(
     link: Mapping[str, Any],
     cameras: Mapping[str, Mapping[str, Any]],
     recovery: Mapping[str, Any] | None = None,
+    rate_share: float | None = None,
 ) -> Health:
     """Return the full report; `problems` are the codes of the faults that are open."""
     report: Health = {
@@ -130,6 +133,8 @@ def health(
         "link": dict(link),
         "cameras": {name: dict(counts) for name, counts in cameras.items()},
     }
+    if rate_share is not None:
+        report["rate_share"] = rate_share
     if recovery is not None:
         report["recovery"] = dict(recovery)
     return report

@@ -45,7 +45,14 @@ def _camera(camera: CameraSettings) -> Iterator[Check]:
 
     name = f"camera.{camera.name}"
     try:
-        source = open_camera(camera.source, size=camera.analysis, main_size=camera.main, fps=camera.fps)
+        source = open_camera(
+            camera.source,
+            size=camera.analysis,
+            main_size=camera.main,
+            fps=camera.fps,
+            flicker=camera.flicker_hz,
+            tuning=camera.tuning_file,
+        )
         with contextlib.closing(source):
             values = camera.model_dump(mode="json")
             Pipeline(values, source.size, lambda _draft: None, lambda _t: "")  # can such pictures be analysed at all?

@@ -250,6 +250,7 @@ class Heartbeat(TypedDict):
     mem: Annotated[int | None, Doc("Available memory in MB")]
     disk: Annotated[int | None, Doc("Free space beside the store in MB")]
     fps: Annotated[dict[str, float], Doc("Analysed frames per second of each camera")]
+    shed: Annotated[int, Doc("Percent of the frame rate that is not used because the processor is hot", maximum=100)]
     out: Annotated[list[int], Doc("Outbox: messages waiting, their bytes, age of the oldest in s, dead letters")]
     drop: Annotated[int, Doc("Messages and pictures dropped since the start, all ranks")]
     link: Annotated[int, Doc("Connections made since the start")]
@@ -266,8 +267,12 @@ class Health(TypedDict):
     link: Annotated[dict[str, Any], Doc("Counts of the connection")]
     cameras: Annotated[
         dict[str, dict[str, Any]],
-        Doc("Of each camera: frames, drops, restarts, light, sharpness, and what recovery did and why"),
+        Doc(
+            "Of each camera: frames, drops, restarts, light, sharpness, exposure (us, gain, lux, red, blue); fps "
+            "beside asked and why (heat, night); lacks (controls that it does not offer); what recovery did and why"
+        ),
     ]
+    rate_share: NotRequired[Annotated[Fraction, Doc("Share of the frame rate that heat leaves")]]
     recovery: NotRequired[Annotated[dict[str, Any], Doc("Reboots: how many are allowed and were asked for, and why")]]
 
 

@@ -54,6 +54,7 @@ class Street:
     """A camera that looks at a corner that does not exist."""
 
     simulated = True
+    lacks: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -210,6 +211,10 @@ class Street:
                 )
             self._wake.wait(max((deadline if hung else min(deadline, due)) - now, 0.0))
             self._wake.clear()
+
+    def ask_rate(self, fps: float) -> None:
+        """Change only how long a frame may be exposed: the world's time goes on in its own steps."""
+        self.world.ae.longest_us = min(33_000.0, 1e6 / fps)
 
     def close(self) -> None:
         """End it; a `read` that waits ends too."""
