@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_settings import EnvSettingsSource
 
 from gateway.errors import SettingsError
-from gateway.settings import BROKER_URL, OPTIONAL_ID, Settings
+from gateway.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
 from gateway.wire.fields import ID
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ COMPLAINTS = 20
 PATTERNS = {
     ID: "allowed are a-z, 0-9 and hyphens, 1 to 64 of them",
     OPTIONAL_ID: "allowed are a-z, 0-9 and hyphens, at most 64 of them, or nothing",
+    INTERFACE: "allowed is the name of a network interface, such as wlan0 or eth0, or nothing",
     BROKER_URL: "allowed is mqtt://host:port or mqtts://host:port, without user or password",
 }
 """What a pattern says, for people."""

@@ -30,6 +30,7 @@ from gateway.diary import Diary
 from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
+from gateway.linkage import Linkage
 from gateway.orders import Orders
 from gateway.reboot import Reboot
 from gateway.reporting import Reports
@@ -119,6 +120,7 @@ class Daemon:
             Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name), reboot=self._reboot)
             for camera in settings.cameras
         ]
+        self._linkage = Linkage(self._reboot, recovery.link_reboot_after_s, recovery.interface, root=root)
         self._faults = Faults()
         self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
         self._reports = Reports(
@@ -130,6 +132,7 @@ class Daemon:
             self._eyes,
             self._budget,
             self._reboot,
+            self._linkage,
             last_exit=self._memory.last_exit,
             root=root,
         )
@@ -179,6 +182,7 @@ class Daemon:
         self._memory.latch({eye.name for eye in self._eyes if eye.known.moved})
         self._memory.tick(now)
         self._diary.tick(now)
+        self._linkage.tick(self._link.status(), now)
         self._reboot.tick(now)
         self._take_commands()
         self._answers.tick(now)

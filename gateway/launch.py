@@ -66,3 +66,35 @@ class Launch:
         if self._then is not None:
             self._then()
         self._done.set()
+
+
+class Errand:
+    """A command that is run to its end, while its asker does something else."""
+
+    def __init__(self, line: Sequence[str], *, optional: bool = False) -> None:
+        """Begin to run it; where it is `optional`, a program that is not installed is no failure."""
+        self.name = " ".join(line)
+        self._optional = optional
+        self._result: str | None = None
+        self._launch = Launch(line, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    @property
+    def result(self) -> str | None:
+        """None while it runs; empty: it went well; else why not, in the command's own words."""
+        if self._result is None and self._launch.done:
+            self._result = self._look()
+        return self._result
+
+    def _look(self) -> str | None:
+        process, error = self._launch.process, self._launch.error
+        if process is None:
+            if self._optional and isinstance(error, FileNotFoundError):
+                return ""
+            return f"{self.name} cannot be started: {error.strerror if error else '?'}"
+        if process.poll() is None:
+            return None
+        words = ""
+        if process.stderr is not None:
+            with process.stderr:
+                words = " ".join(process.stderr.read(500).decode(errors="replace").split())
+        return f"{self.name} says: {words or process.returncode}" if process.returncode else ""

@@ -8,12 +8,11 @@ gateway's own user do that. Not here: when it is due (ladder.py). Runs on the da
 from __future__ import annotations
 
 import logging
-import subprocess
 import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.launch import Launch
+from gateway.launch import Errand
 
 if TYPE_CHECKING:
     from gateway.state import Memory
@@ -39,7 +38,7 @@ class Reboot:
         """Why the last one did not happen."""
         self._noted = threading.Event()
         self._unnoted = threading.Event()
-        self._launch: Launch | None = None
+        self._errand: Errand | None = None
         self._until = 0.0
 
     @property
@@ -62,28 +61,18 @@ class Reboot:
             return
         if self._unnoted.is_set():
             self._fail("it cannot be noted on the card, so it would be done for ever")
-        elif self._launch is None and self._noted.is_set():
-            self._launch = Launch(LINE, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        elif self._errand is None and self._noted.is_set():
+            self._errand = Errand(LINE)
         elif now >= self._until:
             self._fail(f"nothing happened within {PATIENCE_SECONDS:.0f} s")
-        elif self._launch is not None and self._launch.done:
-            self._look(self._launch)
+        elif self._errand is not None and self._errand.result:
+            self._fail(self._errand.result)
 
     def status(self) -> dict[str, Any]:
         """Return what up/health says of it."""
         done = self._memory.reboots(time.monotonic())
         return {"allowed_a_day": self._a_day, "done_today": done, "asked": self.why, "problem": self.problem}
 
-    def _look(self, launch: Launch) -> None:
-        process = launch.process
-        if process is None:
-            self._fail(f"{LINE[0]} cannot be started: {launch.error.strerror if launch.error else '?'}")
-        elif process.poll() is not None and process.stderr is not None and not process.stderr.closed:
-            with process.stderr:
-                words = " ".join(process.stderr.read(500).decode(errors="replace").split())
-            if process.returncode:
-                self._fail(f"{' '.join(LINE)} says: {words or process.returncode}")
-
     def _fail(self, problem: str) -> None:
         log.error("the device was not restarted: %s", problem)
-        self.why, self.problem, self._launch = "", problem, None
+        self.why, self.problem, self._errand = "", problem, None

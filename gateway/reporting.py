@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from gateway.budget import Budget
     from gateway.configuration import Loaded
     from gateway.eyes import Eye
+    from gateway.linkage import Linkage
     from gateway.reboot import Reboot
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
@@ -61,6 +62,7 @@ class Reports:
         eyes: Sequence[Eye],
         budget: Budget,
         reboot: Reboot,
+        linkage: Linkage,
         *,
         last_exit: str = "",
         root: Path = Path("/"),
@@ -73,6 +75,7 @@ class Reports:
         self._eyes = eyes
         self._budget = budget
         self._reboot = reboot
+        self._linkage = linkage
         self._last_exit = last_exit
         self._root = root
         self._started = time.monotonic()
@@ -273,7 +276,8 @@ class Reports:
                 facts=self._facts,
                 problems=[*self._told_codes, *self._quiet],
                 outbox={name: said for name, said in self._spool.status().items() if name not in ELSEWHERE},
-                link=self._link.status() | {"budget": self._budget.status()},
+                link=self._link.status()
+                | {"budget": self._budget.status(), "recovery": self._linkage.status(time.monotonic())},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),
                 rate_share=self.share,

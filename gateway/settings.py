@@ -19,6 +19,7 @@ BROKER_URL = r"^mqtts?://[^/@\s]+/?$"
 CAMERA_BYTES = 80 * 1024
 """A camera's settings travel to its eye in one packet of wire.draft.PACKET_BYTES."""
 OPTIONAL_ID = r"^[a-z0-9-]{0,64}$"
+INTERFACE = r"^([A-Za-z0-9_.][A-Za-z0-9_.-]{0,14})?$"
 
 Name = Annotated[str, Field(pattern=ID)]
 Size = Annotated[tuple[int, int], Field(description="width and height in pixels")]
@@ -191,6 +192,15 @@ class RecoverySettings(_Strict):
 
     reboots_a_day: Annotated[int, Field(ge=0, le=10)] = 0
     reboot_after_s: Annotated[float, Field(ge=60, le=86400)] = 900.0
+    link_reboot_after_s: Annotated[float, Field(ge=0, le=604_800)] = 0.0
+    interface: Annotated[str, Field(pattern=INTERFACE)] = ""
+
+    @field_validator("link_reboot_after_s")
+    @classmethod
+    def _patient(cls, seconds: float) -> float:
+        if 0 < seconds < 1800:
+            raise ValueError(f"link_reboot_after_s is {seconds:g}: allowed is 0 (never), or 1800 and more")
+        return seconds
 
 
 class Settings(BaseSettings):

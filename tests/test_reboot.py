@@ -41,12 +41,10 @@ def finish(reboot: Reboot) -> None:
 
     def tried() -> bool:
         reboot.tick(time.monotonic())
-        return reboot._launch is None or (reboot._launch.done and reboot._launch.process is not None)
+        return reboot._errand is None or reboot._errand.result is not None
 
-    wait_for(tried, "systemctl to be started or given up")
-    if reboot._launch is not None and reboot._launch.process is not None:
-        reboot._launch.process.wait(10)
-        reboot.tick(time.monotonic())
+    wait_for(tried, "systemctl to end, or to be given up")
+    reboot.tick(time.monotonic())
 
 
 def ask(reboot: Reboot) -> None:

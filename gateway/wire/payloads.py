@@ -264,7 +264,7 @@ class Health(TypedDict):
     problems: Annotated[list[str], Doc("Codes of the faults that are open now")]
     device: Annotated[dict[str, Any], Doc("What /proc and /sys say; absent facts are null")]
     outbox: Annotated[dict[str, Any], Doc("Counts of the store")]
-    link: Annotated[dict[str, Any], Doc("Counts of the connection")]
+    link: Annotated[dict[str, Any], Doc("Counts of the connection, why there is none, and what recovery did about it")]
     cameras: Annotated[
         dict[str, dict[str, Any]],
         Doc(
