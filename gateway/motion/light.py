@@ -53,7 +53,7 @@ class Light:
         self._shattered = np.zeros((down, across), np.bool_)
         self._rows = _between(height, down)
         self._columns = _between(width, across)
-        self._wide = np.zeros((down, width), np.int32)
+        self._wide, self._start = (np.zeros((down, width), np.int32) for _ in range(2))
         self._fine = np.zeros((height, width), np.int32)
         self._other_fine = np.zeros((height, width), np.int32)
         self._field = np.zeros((height, width), np.int16)
@@ -142,8 +142,9 @@ class Light:
         """Write the blocks' values into the field of cells, linear between the blocks' middles."""
         wide, fine, other = self._wide, self._fine, self._other_fine
         (left, right, part), (top, bottom, share) = self._columns, self._rows
-        start = value.take(left, axis=1)
-        np.subtract(value.take(right, axis=1), start, out=wide)
+        start = value.take(left, axis=1, out=self._start, mode="clip")
+        value.take(right, axis=1, out=wide, mode="clip")
+        np.subtract(wide, start, out=wide)
         np.multiply(wide, part, out=wide)
         np.right_shift(wide, 3, out=wide)
         np.add(wide, start, out=wide)

@@ -48,6 +48,7 @@ class Outline:
         self._seen = np.zeros((most, size, width), np.int32)
         self._old = np.zeros((most, size, width), np.int32)
         self._scale = np.zeros((most, cells.width), np.int32)
+        self._index = np.zeros((most, cells.width), np.intp)
         self._wide = np.zeros((most, width), np.int32)
         self._still = np.zeros((most, cells.width), np.bool_)
         # Units of 1/16 grey level, pedestal included.
@@ -81,13 +82,15 @@ class Outline:
         size, width = self._share.shape[1:]
         np.copyto(seen, luma[band.start * size : band.stop * size, :width].reshape(n, size, width))
         level = self._scale[:n]
-        np.copyto(level, model.level[band])
-        np.right_shift(level, _FINE, out=level)
-        self._per_grey.take(level, out=level, mode="clip")
+        at = self._index[:n]
+        np.copyto(at, model.level[band])
+        np.right_shift(at, _FINE, out=at)
+        self._per_grey.take(at, out=level, mode="clip")
         level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
         np.add(seen, int(PEDESTAL), out=seen)
-        np.multiply(seen, self._wide[:n, None, :], out=seen)
-        np.right_shift(seen, _BITS, out=seen)
+        # Not in place: NumPy would work on a copy.
+        np.multiply(seen, self._wide[:n, None, :], out=old)
+        np.right_shift(old, _BITS, out=seen)
         np.minimum(seen, 255, out=seen)
         np.copyto(old, self._share[band])
         np.subtract(seen, old, out=seen)
@@ -100,7 +103,8 @@ class Outline:
         # Times 0 or 1: a copy under a mask takes longer than three whole passes.
         np.copyto(level, still)
         level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
-        np.multiply(seen, self._wide[:n, None, :], out=seen)
+        np.multiply(seen, self._wide[:n, None, :], out=old)
+        np.copyto(seen, self._share[band])
         np.add(old, seen, out=old)
         np.copyto(self._share[band], old, casting="unsafe")
 

@@ -28,7 +28,7 @@ _TILE = 8  # cells: each tile gives at most four edges
 _STEEP = 700  # units over two cells that make an edge
 _FEWEST = 40  # edges without which nothing is said
 _CHOOSE = 20.0  # seconds after which the edges are chosen anew
-_TILE_ROWS = 4  # rows of tiles whose edges are chosen with one frame
+_TILE_ROWS = 2  # rows of tiles whose edges are chosen with one frame
 _RICH_EVERY = 8  # looks between two measurements of how rich the picture is
 _PROVEN = 3  # looks that must find the chosen edges
 _FROZEN = 1.5  # seconds of equal bytes before it is suspected
@@ -50,8 +50,8 @@ class Watch:
         self._wide = np.zeros((height // 4, width // 4 * 4), np.int32)
         self._other = np.zeros_like(self._wide)
         self._coarse = np.zeros((height // 4, width // 4), np.int32)
-        self._few = np.zeros((0, 0), np.int16)
-        self._next = np.zeros(0, np.int16)
+        self._few = np.zeros((0, 0), np.int32)
+        self._next = np.zeros(0, np.int32)
         self._proven = 0
         self._row = -1
         """Row of tiles whose edges are chosen next, while they are chosen anew."""
@@ -120,8 +120,8 @@ class Watch:
     def _measure(self, luma: NDArray[np.uint8], t: float) -> None:
         rows = luma[_ROWS // 2 :: _ROWS]
         if self._few.shape != rows.shape:
-            self._few = np.zeros(rows.shape, np.int16)
-            self._next = np.zeros(rows.size, np.int16)
+            self._few = np.zeros(rows.shape, np.int32)
+            self._next = np.zeros(rows.size, np.int32)
         few, step = self._few, self._next
         np.copyto(few, rows)
         now = zlib.crc32(few.data)
@@ -130,7 +130,7 @@ class Watch:
         np.subtract(few.reshape(-1)[1:], few.reshape(-1)[:-1], out=step[:-1])
         step[few.shape[1] - 1 :: few.shape[1]] = 0  # one row's end is not the next one's beginning
         np.absolute(step, out=step)
-        self.sharpness = float(np.add.reduce(step, dtype=np.int64)) / step.size
+        self.sharpness = float(np.add.reduce(step, dtype=np.int32)) / step.size
 
     def _judge(self, cells: NDArray[np.int16], t: float, *, changed: bool) -> View:  # noqa: PLR0911 - one state a line
         if t - self._same_since >= _FROZEN and self.sharpness > 0:
@@ -209,10 +209,13 @@ class Watch:
             bottom = min(top + down * _TILE, height - below)
             first = (slice(top, bottom), slice(0, width - beside))
             second = (slice(top + below, bottom + below), slice(beside, width))
-            step = np.absolute(cells[second] - cells[first])
-            least = np.maximum(np.maximum(threshold[first], threshold[second]), _STEEP // 2)
-            step *= (step >> 1) >= least
-            step *= self._seen[first] & self._seen[second]
+            step = cells[second] - cells[first]
+            np.absolute(step, out=step)
+            least = np.maximum(threshold[first], threshold[second])
+            np.maximum(least, _STEEP // 2, out=least)
+            np.multiply(least, 2, out=least)
+            np.copyto(step, 0, where=step < least)
+            np.copyto(step, 0, where=~(self._seen[first] & self._seen[second]))
             # Tiles at the right and lower border may be narrower: they get steps of 0.
             band = np.zeros((down * _TILE, across * _TILE), np.int16)
             inside = step[:, : across * _TILE]
