@@ -87,6 +87,8 @@ class Daemon:
         self._woken.settimeout(0.0)
         self._reason = ""
         """Why the daemon stops; empty while it does not."""
+        self._line = ""
+        """What the service manager was told last."""
         self._fatal = False
         try:
             settings.store.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -196,6 +198,9 @@ class Daemon:
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
         self._reports.tick(now, self._faults.codes, sum(self.dropped.values()))
         self._service.feed()
+        if (line := self._reports.line()) != self._line:
+            self._line = line
+            self._service.status(line)
 
     def _accept(self, draft: Draft) -> None:
         """Take a draft: number it now, or hold it until numbers can be had."""

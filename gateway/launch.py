@@ -36,6 +36,7 @@ class Launch:
         self.error: OSError | None = None
         """Why there is no process."""
         self._done = threading.Event()
+        self._killed = False
         try:
             threading.Thread(target=self._run, name="launch", daemon=True).start()
         except RuntimeError:  # no thread to be had
@@ -51,6 +52,17 @@ class Launch:
         """The process, once it runs."""
         return self._process if self.done else None
 
+    @property
+    def runs(self) -> bool:
+        """Whether it is being started, or has been and did not end yet."""
+        return not self.done or (self._process is not None and self._process.poll() is None)
+
+    def kill(self) -> None:
+        """End it; one that is only being started is ended as soon as it is there."""
+        self._killed = True
+        if self.done and self._process is not None and self._process.poll() is None:
+            self._process.kill()
+
     def _run(self) -> None:
         try:
             self._process = subprocess.Popen(self._line, **self._options)
@@ -60,6 +72,8 @@ class Launch:
             self._finish(OSError(0, str(error)))
         else:
             self._finish(None)
+            if self._killed:
+                self._process.kill()
 
     def _finish(self, error: OSError | None) -> None:
         self.error = error

@@ -15,6 +15,7 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from gateway import logs
+from gateway.launch import Launch
 from gateway.uplink.commands import Command, Gate, Refusal
 from gateway.wire.draft import Draft, Rank, random_uuid7
 
@@ -61,7 +62,7 @@ class Orders:
         self._stop = stop
         self._config = list(config)
         self._snapshots: dict[str, tuple[Command, float]] = {}
-        self._selftest: tuple[Command, subprocess.Popen[bytes], IO[bytes], float] | None = None
+        self._selftest: tuple[Command, Launch, IO[bytes], float] | None = None
 
     def take(self, topic: str, payload: bytes, *, retained: bool, synced: bool) -> None:
         """Carry out what came on `down/cmd/...`, or say why not."""
@@ -140,15 +141,15 @@ class Orders:
             return
         out = os.fdopen(os.memfd_create("selftest"), "w+b")  # in memory: this thread must not wait for the card
         line = [sys.executable, "-m", "gateway", "selftest", "--json", *self._config]
-        process = subprocess.Popen(line, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
-        self._selftest = (command, process, out, time.monotonic() + SELFTEST_SECONDS)
+        launch = Launch(line, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.DEVNULL)
+        self._selftest = (command, launch, out, time.monotonic() + SELFTEST_SECONDS)
 
     def _look_at_selftest(self, now: float) -> None:
         assert self._selftest is not None
-        command, process, out, until = self._selftest
-        if process.poll() is None and now < until:
+        command, launch, out, until = self._selftest
+        if launch.runs and now < until:
             return
-        process.kill()
+        launch.kill()
         self._selftest = None
         with out:
             out.seek(0)

@@ -179,6 +179,16 @@ class Reports:
                 log.warning("%s: %s; %s", self._loaded.settings.broker.url, news[1], link["hint"])
         return news
 
+    def line(self) -> str:
+        """Return in a line how we are, for `systemctl status`."""
+        cameras = [
+            f"{eye.name} {eye.known.state}" + (f" ({eye.known.code})" if eye.known.state == "off" else "")
+            for eye in self._eyes
+        ]
+        link = self._link.status()
+        why = f" ({link['reason']})" if link["reason"] else ""
+        return ", ".join([*cameras, "link up" if link["connected"] else f"link down{why}"])
+
     def faults(self) -> dict[tuple[str, str], Fault]:
         """Return what is wrong now, by camera and code."""
         current: dict[tuple[str, str], Fault] = {}

@@ -115,6 +115,10 @@ def five() -> dict[str, str]:
         | CABLE
         | VOLTAGE
         | {
+            "sys/class/hwmon/hwmon0/name": "cpu_thermal\n",
+            "sys/class/hwmon/hwmon2/name": "rp1_adc\n",
+            "sys/class/hwmon/hwmon3/name": "pwmfan\n",
+            "sys/class/rtc/rtc0/name": "rpi_rtc soc:rpi_rtc\n",
             "sys/devices/platform/soc@107c000000/soc@107c000000:firmware/get_throttled": "20002\n",
             "sys/class/thermal/thermal_zone0/type": "fan-thermal\n",
             "sys/class/thermal/thermal_zone0/temp": "-273000\n",

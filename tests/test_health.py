@@ -114,6 +114,14 @@ def test_either_word_for_under_voltage_counts(tmp_path: Path) -> None:
     assert (facts.under_voltage, facts.under_voltage_since_boot) == (True, True)
 
 
+def test_another_sensors_alarm_is_none_of_the_supplys(tmp_path: Path) -> None:
+    """Of the sensors only the one that is named after the supply speaks for it: a Pi 5 has four."""
+    others = {"sys/class/hwmon/hwmon2/in0_lcrit_alarm": "1\n"}
+    assert facts_of(tmp_path / "other", five() | others).under_voltage is False
+    its_own = {"sys/class/hwmon/hwmon1/in0_lcrit_alarm": "1\n"}
+    assert facts_of(tmp_path / "own", five() | its_own).under_voltage is True
+
+
 def test_wifi_level_as_an_unsigned_byte(tmp_path: Path) -> None:
     """Drivers that tell the signal as an unsigned byte mean the same -58 dBm."""
     wireless = WIFI["proc/net/wireless"].replace("-58.", "198.")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -127,6 +129,45 @@ def test_an_eye_that_dies_again_and_again_is_a_fault(tmp_path: Path, mosquitto: 
     (event,) = events(sniffer, "health")
     assert (event["data"]["code"], event["data"]["phase"]) == ("camera-flapping", "start")
     assert "3 times" in event["data"]["message"]
+
+
+def heard(manager: socket.socket, seconds: float) -> list[str]:
+    """Return what the service manager is told in so many seconds, a line each."""
+    found: list[str] = []
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        manager.settimeout(left)
+        with contextlib.suppress(TimeoutError):
+            found += manager.recv(4096).decode().splitlines()
+    return found
+
+
+def test_a_corner_that_is_blind_and_cut_off_is_no_reason_to_be_restarted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without camera and broker the daemon goes on, feeds the watchdog, and says in a line how it is.
+
+    The control: a daemon that makes no progress does not feed it.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        gateway = Gateway(tmp_path, None, ["/dev/video77"]).start()
+        try:
+            wait_for(lambda: gateway.camera()["code"] == "camera-failed", "the camera's absence to be known")
+            wait_for(lambda: gateway.status()["health"]["link"]["reason"] == "refused", "the broker's absence, too")
+            told = heard(manager, 3.0)
+            assert told.count("WATCHDOG=1") >= 5
+            assert "STATUS=cam0 off (camera-failed), link down (refused)" in told
+            assert gateway.process is not None
+            gateway.process.send_signal(signal.SIGSTOP)
+            heard(manager, 0.3)
+            assert heard(manager, 1.5) == []
+            gateway.process.send_signal(signal.SIGCONT)
+            assert "WATCHDOG=1" in heard(manager, 1.5)
+            assert gateway.stop() == 0
+        finally:
+            gateway.stop(signal.SIGKILL)
 
 
 CAMERA: dict[str, Any] = {"name": "cam0", "source": "/dev/video77", "stall_s": 1.0, "picture_kb": 40}
