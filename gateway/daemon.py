@@ -2,7 +2,8 @@
 
 Main thread only: signals, service manager, timers, eyes, the control socket; nothing here waits longer than a second,
 and no card and no network is touched (threads `spool` and `deliver` do that). Not here: what is reported
-(reporting.py), faults (faults.py), how an eye is kept alive (eyes.py). Imports neither numpy nor cv2.
+(reporting.py), how drafts are numbered (intake.py), faults (faults.py), how an eye is kept alive (eyes.py). Imports
+neither numpy nor cv2.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import signal
 import socket
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ from gateway.diary import Diary
 from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
+from gateway.intake import Intake
 from gateway.linkage import Linkage
 from gateway.orders import Orders
 from gateway.reboot import Reboot
@@ -40,8 +41,7 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
-from gateway.wire.draft import Draft, Rank, lane_of
-from gateway.wire.message import Address, Moment, make_message
+from gateway.wire.message import Address
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,8 +52,6 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
-HELD_DRAFTS = 512
-"""Most drafts that wait for a number while the card stalls; the least dear drops first."""
 ALONE_SECONDS = 1.0
 """A gateway that runs answers so soon."""
 LINK_STOP_SECONDS = 1.2
@@ -95,9 +93,7 @@ class Daemon:
         except OSError as error:  # the store will say so, and the corner is watched and reported all the same
             log.warning("%s: the store's folder cannot be made: %s", settings.store.dir, error.strerror)
         self._watched: dict[str, int] = {}
-        self._held: deque[Draft] = deque()
         self._commands: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
-        self.dropped = dict.fromkeys((rank.name.lower() for rank in Rank), 0)
         self._spool = Spool(
             settings.store.dir / "outbox.db",
             cap_bytes=settings.store.cap_mb * 1_000_000,
@@ -139,10 +135,19 @@ class Daemon:
             root=root,
         )
         self._answers = Answers(
-            self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.dropped)
+            self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.intake.dropped)
+        )
+        self.intake = Intake(
+            self._address,
+            self._boot,
+            self._spool,
+            self._link,
+            self._budget,
+            lambda: self._reports.synced,
+            compress=settings.delivery.compression == "deflate",
         )
         self._gate = Gate(self._memory.commands)
-        self._orders = Orders(self._gate, self._reports, self._eyes, self._accept, self._stop, config=asked)
+        self._orders = Orders(self._gate, self._reports, self._eyes, self.intake.take, self._stop, config=asked)
         self._control: ControlServer | None = None
 
     def run(self) -> int:
@@ -179,8 +184,8 @@ class Daemon:
         now = time.monotonic()
         for eye in self._eyes:
             for draft in eye.tick(now):
-                self._accept(draft)
-        self._number_held()
+                self.intake.take(draft)
+        self.intake.number()
         self._memory.latch({eye.name for eye in self._eyes if eye.known.moved})
         self._memory.tick(now)
         self._diary.tick(now)
@@ -190,49 +195,17 @@ class Daemon:
         self._answers.tick(now)
         self._orders.tick(now)
         for draft in self._faults.update(self._reports.faults(), now):
-            self._accept(draft)
+            self.intake.take(draft)
         for draft in self._budget.tick(now):
-            self._accept(draft)
+            self.intake.take(draft)
         for eye in self._eyes:
             eye.shed(self._reports.share)
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
-        self._reports.tick(now, self._faults.codes, sum(self.dropped.values()))
+        self._reports.tick(now, self._faults.codes, sum(self.intake.dropped.values()))
         self._service.feed()
         if (line := self._reports.line()) != self._line:
             self._line = line
             self._service.status(line)
-
-    def _accept(self, draft: Draft) -> None:
-        """Take a draft: number it now, or hold it until numbers can be had."""
-        self._held.append(draft)
-        self._number_held()
-        if len(self._held) > HELD_DRAFTS:
-            worst = max(self._held, key=lambda held: held.rank)
-            self._held.remove(worst)
-            self.dropped[worst.rank.name.lower()] += 1
-
-    def _number_held(self) -> None:
-        """Number what can be numbered, in order within each lane: an alarm does not wait for another lane's numbers."""
-        waiting, self._held = self._held, deque()
-        without: set[str] = set()
-        for draft in waiting:
-            lane = lane_of(draft.rank)
-            if lane in without:
-                self._held.append(draft)
-                continue
-            if not self._budget.admit(draft, time.monotonic()):
-                continue
-            seq = self._spool.next_number(lane)
-            if seq is None:
-                without.add(lane)
-                self._held.append(draft)
-                continue
-            now = Moment(time.time(), self._reports.synced, time.monotonic(), self._boot)
-            compress = self._settings.delivery.compression == "deflate"
-            message = make_message(draft, self._address, self._spool.epoch, seq, now, compress=compress)
-            self._budget.spend(message, now.mono)
-            self._spool.offer(message)
-            self._link.offer(message)
 
     def _take_commands(self) -> None:
         while not self._commands.empty():
@@ -280,7 +253,7 @@ class Daemon:
     def _listener(self, eye: Eye) -> Callable[[], None]:
         def listen() -> None:
             for draft in eye.hear():
-                self._accept(draft)
+                self.intake.take(draft)
             if eye.channel is None:
                 self._watch_sockets()
 
@@ -344,8 +317,8 @@ class Daemon:
                 key.data()
         for eye in self._eyes:
             for draft in eye.kill():
-                self._accept(draft)
-        self._number_held()
+                self.intake.take(draft)
+        self.intake.number()
         self._memory.end(self._reason or "an error")
         self._diary.end()
         self._link.stop(LINK_STOP_SECONDS, self._reason)

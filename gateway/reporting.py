@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.camera.opening import describe
+from gateway.camera_reports import CameraReports
 from gateway.device import health, heartbeat
 from gateway.device.heat import Heat
 from gateway.device.problems import problems
@@ -33,15 +34,13 @@ if TYPE_CHECKING:
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
-    from gateway.wire.payloads import BootOffset, Camera, ConfigReport
+    from gateway.wire.payloads import BootOffset, ConfigReport
 
 log = logging.getLogger(__name__)
 
 FACTS_SECONDS = 5.0
 HEALTH_SECONDS = 3.0
 """A change is told in up/health at most so often."""
-MOTION_SECONDS = 5.0
-"""`motion` in up/camera changes at most so often: a busy street must not publish with every passer-by."""
 QUIET = frozenset({"clock-unsynchronised"})
 """Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
 ELSEWHERE = frozenset({"gaps", "gap_notes", "boots"})
@@ -90,7 +89,7 @@ class Reports:
         self._told_news: list[Any] = []
         self._told_link: tuple[bool, str | None] = (False, None)
         self._quiet: list[str] = []
-        self._cameras: dict[str, tuple[Camera, float]] = {}
+        self._cameras = CameraReports(self._say)
         self._offset: float | None = None
         self._remembered = False
         self._boots: list[BootOffset] = []
@@ -114,7 +113,7 @@ class Reports:
 
     def rebirth(self) -> None:
         """Say everything anew, as after a start."""
-        self._cameras.clear()
+        self._cameras.forget()
         self._boots = []
         self._gap = {}
         self._health_due = 0.0
@@ -154,7 +153,7 @@ class Reports:
             self._read_facts(now)
         self._store_news()
         for eye in self._eyes:
-            self._camera(eye, now)
+            self._cameras.look(eye, now)
         if now >= self._beat_due:
             self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
             self._beat(dropped)
@@ -293,30 +292,3 @@ class Reports:
                 rate_share=self.share,
             )
         )
-
-    def _camera(self, eye: Eye, now: float) -> None:
-        """Publish a camera's state when it has changed."""
-        known = eye.known
-        said = self._cameras.get(eye.name)
-        step = eye.ladder.last if eye.ladder.since() is not None else ""
-        if said is not None:
-            before, when = said
-            told = (before["state"], before.get("reason", ""), before.get("step", ""))
-            if told == (known.state, known.reason, step) and (
-                before["motion"] == known.motion or now - when < MOTION_SECONDS
-            ):
-                return
-        since = said[0]["since"] if said is not None and said[0]["state"] == known.state else time.time()
-        state: Any = known.state
-        report = heartbeat.camera(
-            state,
-            motion=known.motion,
-            since=since,
-            code=known.code,
-            reason=known.reason,
-            hint=known.hint,
-            step=step,
-            simulated=known.simulated,
-        )
-        self._cameras[eye.name] = (report, now)
-        self._say(f"up/camera/{eye.name}", report)

@@ -85,10 +85,10 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
     with daemon._wake_up, daemon._woken:
         for rank in (Rank.START, Rank.END, Rank.ALARM, Rank.UPDATE, Rank.ALARM):
             name = random_uuid7(time.time())
-            daemon._accept(Draft(name, rank, "motion", "cam0", time.monotonic(), name, "start"))
+            daemon.intake.take(Draft(name, rank, "motion", "cam0", time.monotonic(), name, "start"))
         assert [message.rank for message in offered] == [Rank.ALARM, Rank.ALARM]
         numbers["event"] = 5
-        daemon._number_held()
+        daemon.intake.number()
     daemon._selector.close()
     assert [message.rank for message in offered[2:]] == [Rank.START, Rank.END, Rank.UPDATE]
     assert {lane_of(message.rank) == message.lane for message in offered} == {True}

@@ -1,0 +1,60 @@
+"""What `up/camera/{cam}` says, and when: a camera's state with its reason, and what recovery did about it.
+
+Not here: the rest of the reports (reporting.py), how the payload is built (device/heartbeat.py). Runs on the daemon's
+main thread.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from gateway.device import heartbeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from gateway.eyes import Eye
+    from gateway.wire.payloads import Camera
+
+MOTION_SECONDS = 5.0
+"""`motion` changes at most so often: a busy street must not publish with every passer-by."""
+
+
+class CameraReports:
+    """Remembers what was said of each camera, and says what has changed."""
+
+    def __init__(self, say: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Take what publishes a payload under a topic."""
+        self._say = say
+        self._said: dict[str, tuple[Camera, float]] = {}
+
+    def forget(self) -> None:
+        """Say everything anew, with the next look."""
+        self._said.clear()
+
+    def look(self, eye: Eye, now: float) -> None:
+        """Publish a camera's state when it has changed. `now` on the monotonic clock."""
+        known = eye.known
+        said = self._said.get(eye.name)
+        step = eye.ladder.last if eye.ladder.since() is not None else ""
+        if said is not None:
+            before, when = said
+            told = (before["state"], before.get("reason", ""), before.get("step", ""))
+            same = told == (known.state, known.reason, step)
+            if same and (before["motion"] == known.motion or now - when < MOTION_SECONDS):
+                return
+        since = said[0]["since"] if said is not None and said[0]["state"] == known.state else time.time()
+        state: Any = known.state
+        report = heartbeat.camera(
+            state,
+            motion=known.motion,
+            since=since,
+            code=known.code,
+            reason=known.reason,
+            hint=known.hint,
+            step=step,
+            simulated=known.simulated,
+        )
+        self._said[eye.name] = (report, now)
+        self._say(f"up/camera/{eye.name}", report)
