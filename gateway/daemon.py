@@ -35,6 +35,7 @@ from gateway.linkage import Linkage
 from gateway.orders import Orders
 from gateway.reboot import Reboot
 from gateway.reporting import Reports
+from gateway.sharpness import Record
 from gateway.state import Memory
 from gateway.uplink import receipts
 from gateway.uplink.backoff import Backoff
@@ -111,11 +112,17 @@ class Daemon:
             confirm_centre=settings.delivery.confirm == "centre",
         )
         self._memory = Memory(settings.store.dir, self._boot, self._later)
+        self._sharpness = Record(settings.store.dir, self._later)
         self._diary = Diary(settings.store.dir, settings.runtime_dir, self._boot, self._later)
         recovery = settings.recovery
         self._reboot = Reboot(self._memory, recovery.reboots_a_day, recovery.reboot_after_s)
         self._eyes = [
-            Eye(camera.model_dump(mode="json"), moved=self._memory.moved(camera.name), reboot=self._reboot)
+            Eye(
+                camera.model_dump(mode="json"),
+                moved=self._memory.moved(camera.name),
+                reboot=self._reboot,
+                sharpness=self._sharpness.of(camera.name, "x".join(map(str, camera.analysis))),
+            )
             for camera in settings.cameras
         ]
         self._linkage = Linkage(self._reboot, recovery.link_reboot_after_s, recovery.interface, root=root)
@@ -188,6 +195,7 @@ class Daemon:
         self.intake.number()
         self._memory.latch({eye.name for eye in self._eyes if eye.known.moved})
         self._memory.tick(now)
+        self._sharpness.tick()
         self._diary.tick(now)
         self._linkage.tick(self._link.status(), now)
         self._reboot.tick(now)

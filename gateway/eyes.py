@@ -21,6 +21,7 @@ from gateway.eye_process import EyeProcess
 from gateway.faults import Fault
 from gateway.known import AGAIN, STARTING, Known
 from gateway.ladder import FLAP_SECONDS, Ladder, Rung
+from gateway.sharpness import Sharpness
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,11 +67,19 @@ def rungs(stall: float, reboot_after: float) -> tuple[Rung, ...]:
 class Eye:
     """One camera, as the daemon looks after it."""
 
-    def __init__(self, camera: Mapping[str, Any], *, moved: bool = False, reboot: Reboot | None = None) -> None:
+    def __init__(
+        self,
+        camera: Mapping[str, Any],
+        *,
+        moved: bool = False,
+        reboot: Reboot | None = None,
+        sharpness: Sharpness | None = None,
+    ) -> None:
         self.camera = camera
         self.name = str(camera["name"])
         self.known = Known(self.name, moved=moved)
         self.process = EyeProcess(self.name)
+        self._sharpness = sharpness or Sharpness("")
         stall = float(camera["stall_s"])
         self.ladder = Ladder(rungs(stall, reboot.after if reboot else 0.0), STEADY_SECONDS)
         self.restarts = 0
@@ -132,6 +141,8 @@ class Eye:
             self._heard = time.monotonic()
             if draft is not None:
                 yield draft
+            elif self.known.running:
+                self._sharpness.see(self.known.beat, self._heard)
 
     def tick(self, now: float) -> list[Draft]:
         """Look after the camera; return drafts that have to be made in its place. `now` on the monotonic clock."""
@@ -168,6 +179,7 @@ class Eye:
             "lacks": list(known.lacks),
             "recovery": self.ladder.status(time.monotonic()),
             **{key: value for key, value in known.beat.items() if key != "note"},
+            **self._sharpness.facts(),
         }
 
     def current_faults(self, now: float) -> dict[tuple[str, str], Fault]:

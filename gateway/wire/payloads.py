@@ -269,7 +269,9 @@ class Health(TypedDict):
         dict[str, dict[str, Any]],
         Doc(
             "Of each camera: frames, drops, restarts, light, sharpness, exposure (us, gain, lux, red, blue); fps "
-            "beside asked and why (heat, night); lacks (controls that it does not offer); what recovery did and why"
+            "beside asked and why (heat, night); lacks (controls that it does not offer); what recovery did and why; "
+            "sharpness_days are medians of its last days, oldest first, sharpness_change the latest against the first: "
+            "a slow fall is dirt"
         ),
     ]
     rate_share: NotRequired[Annotated[Fraction, Doc("Share of the frame rate that heat leaves")]]
