@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import pytest
 
+from gateway.camera import rate
+from gateway.camera.soundness import Soundness
 from gateway.channel import Channel
 from gateway.events.still import Stills
 from gateway.eye import Eye
@@ -120,9 +122,11 @@ def test_notes_go_first(pair: tuple[socket.socket, socket.socket]) -> None:
     assert isinstance(second, Draft)
 
 
-def run_eye(pair: tuple[socket.socket, socket.socket], **camera: Any) -> tuple[int, list[dict[str, Any]]]:
+def run_eye(
+    pair: tuple[socket.socket, socket.socket], source: str = "street?seconds=2&seed=3", **camera: Any
+) -> tuple[int, list[dict[str, Any]]]:
     """Run an eye on the simulated corner until it ends; return its exit code and its notes."""
-    settings = CameraSettings(source="street?seconds=2&seed=3", fps=10, analysis=(320, 180), main=(320, 240), **camera)
+    settings = CameraSettings(source=source, fps=10, analysis=(320, 180), main=(320, 240), **camera)
     for end in pair:
         end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
     code = Eye({"camera": settings.model_dump(mode="json")}, pair[0]).run()
@@ -179,3 +183,35 @@ def test_a_camera_that_does_not_tell_its_exposure(pair: tuple[socket.socket, soc
     Eye({"camera": settings.model_dump(mode="json")}, pair[0]).run()
     beats = [each for each in everything(pair[1]) if isinstance(each, dict) and each["note"] == "beat"]
     assert {(beat["exposure"], beat["night"]) for beat in beats} == {(None, False)}
+
+
+BROKEN = "street?seconds=7&seed=3&scene=unfilled"
+
+
+def test_garbage_is_trouble_and_no_picture(pair: tuple[socket.socket, socket.socket]) -> None:
+    """Buffers that nobody filled are told as trouble, and none of them is analysed."""
+    _, notes = run_eye(pair, BROKEN, stall_s=1.0)
+    assert {note["code"] for note in notes if note["note"] == "trouble"} == {"camera-garbled"}
+    assert [note["frames"] for note in notes if note["note"] == "beat"][-1] <= 40  # four seconds of pictures
+
+
+def test_control_without_the_check_garbage_passes_for_pictures(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An eye that looks at nothing takes the same buffers for pictures, and nobody hears of it."""
+    monkeypatch.setattr(Soundness, "judge", lambda _self, _frame: "")
+    _, notes = run_eye(pair, BROKEN, stall_s=1.0)
+    assert not [note for note in notes if note["note"] == "trouble"]
+    assert [note["frames"] for note in notes if note["note"] == "beat"][-1] > 50
+
+
+@pytest.mark.parametrize(("scene", "why"), [("noise", "night"), ("empty", "")])
+def test_the_rate_follows_the_light(
+    pair: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, scene: str, why: str
+) -> None:
+    """By the camera's own estimate of the light an eye reads at the night's rate on a dark street, not by day."""
+    monkeypatch.setattr(rate, "DWELL_SECONDS", 0.5)
+    _, notes = run_eye(pair, f"street?seconds=4&seed=3&scene={scene}", night_fps=4.0)
+    last = [note for note in notes if note["note"] == "beat"][-1]
+    assert (last["why"], last["night"], last["asked"]) == (why, bool(why), 4.0 if why else 10.0)
+    assert (last["fps"] < 5.0) is bool(why)

@@ -60,6 +60,8 @@ def test_an_eye_that_cannot_be_killed_holds_nothing_up(
         wait_for(lambda: gateway.camera("cam0")["remnants"] == [stuck], "the eye to be killed, in vain")
         assert "D" in thread_states(stuck)  # the control: SIGKILL was sent, and it is still there
         wait_for(lambda: gateway.camera("cam0")["code"] == "eye-unkillable", "the reason to be told")
+        tried = gateway.camera("cam0")["recovery"]["hour"]
+        assert (tried["flush"], tried["reopen"]) == (1, 1)  # what an eye can do itself came first
         beats, heard = len(states(sniffer, "heartbeat")), len(events(sniffer))
         sniffer.wait_until(lambda _: len(states(sniffer, "heartbeat")) >= beats + 2, "heartbeats")
         sniffer.wait_until(lambda _: len(events(sniffer)) >= heard + 2, "events of the other camera")

@@ -7,7 +7,8 @@
                    its synchronisation. Nothing that a lens has drawn is so sharp.
 
 A picture that has no colour and is flat may be a covered lens, and one that repeats for ever is frozen: both are the
-view's matter (motion/view.py). Not here: what is done about it. Runs on the thread that reads; allocates nothing per
+view's matter (motion/view.py). What cannot be decoded is no frame: the source says so (footage.py).
+Not here: what is done about it. Runs on the thread that reads; allocates nothing per
 frame.
 """
 
@@ -50,7 +51,7 @@ class Soundness:
         if frame.luma.shape != self._shape or frame.luma.dtype != np.uint8:
             height, width = frame.luma.shape[:2]
             return f"one of another size: {width}x{height} {frame.luma.dtype}, agreed were {self._shape[::-1]}"
-        np.take(frame.luma, self._rows, axis=0, out=self._bytes)
+        np.take(frame.luma, self._rows, axis=0, out=self._bytes, mode="clip")  # other modes copy once more
         np.copyto(self._few, self._bytes)
         low, high = int(self._few.min()), int(self._few.max())
         if low == high:

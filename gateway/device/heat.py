@@ -1,9 +1,10 @@
 """Sheds frames before the firmware throttles: which share of the frame rate a hot processor is given, with hysteresis.
 
 A throttled processor is slow everywhere, and nobody chose where; fewer frames a second are less work, and motion is
-found all the same. From a few degrees below the board's limit the rate is lowered step by step, each given its time to
-cool; it rises again step by step when it has stayed well below. Pure. Not here: reading (readings.py), telling the eyes
-(daemon.py), the fault "hot" (problems.py).
+found all the same. From a few degrees below 80 degrees Celsius the rate is lowered step by step, each given its time to
+cool, down to a quarter. A Pi 3B+ lowers its clock a little from 60 degrees on (its soft limit), and so does the rate by
+one step. It rises again step by step when it has stayed well below. Pure. Not here: reading (readings.py), telling the
+eyes (daemon.py), the fault "hot" (problems.py).
 """
 
 from __future__ import annotations
@@ -14,21 +15,23 @@ if TYPE_CHECKING:
     from gateway.device.health import Facts
 
 SOFT_LIMIT_C = 60.0
-"""A Pi 3B+ lowers its clock from here (config.txt: temp_soft_limit)."""
+"""A 3B+ runs at 1.2 instead of 1.4 GHz from here (config.txt: temp_soft_limit)."""
 LIMIT_C = 80.0
-"""All others from here."""
+"""All boards throttle from here."""
 MARGIN_C = 3.0
-"""The rate is lowered from so far below the limit."""
+"""The rate is lowered from so far below a limit."""
 CALM_C = 8.0
-"""It rises again from so far below the limit."""
+"""It rises again from so far below it."""
 SHARES = (1.0, 0.7, 0.5, 0.35, 0.25)
+SOFT_STEP = 1
+"""How far the soft limit alone lowers it."""
 DOWN_SECONDS, UP_SECONDS = 10.0, 30.0
 """A step down, or up, after so long at the temperature for it, and so long after the step before."""
 
 
-def limit_of(model: str | None) -> float:
-    """Return at how many degrees Celsius the firmware of a board slows its processor down."""
-    return SOFT_LIMIT_C if model and "3 Model B Plus" in model else LIMIT_C
+def has_soft_limit(model: str | None) -> bool:
+    """Tell whether a board has a limit below the one at which all of them throttle."""
+    return model is not None and "3 Model B Plus" in model
 
 
 class Heat:
@@ -57,17 +60,23 @@ class Heat:
         if wanted != self._since[0]:
             self._since = (wanted, now)
         patience = DOWN_SECONDS if wanted > 0 else UP_SECONDS
-        if wanted and now - self._since[1] >= patience and 0 <= self._step + wanted < len(SHARES):
+        if wanted and now - self._since[1] >= patience:
             self._step += wanted
             self._since = (wanted, now)
         return self.share
 
     def _wanted(self, facts: Facts) -> int:
         """1: less, -1: more, 0: as it is."""
-        degrees = facts.temperature_c
-        slowed = bool(facts.throttled or facts.soft_limit) and not facts.under_voltage
-        if slowed or (degrees is not None and degrees >= limit_of(facts.model) - MARGIN_C):
+        if self._step < _needed(facts, MARGIN_C):
             return 1
-        if degrees is None:
-            return 0
-        return -1 if degrees <= limit_of(facts.model) - CALM_C else 0
+        return -1 if facts.temperature_c is not None and self._step > _needed(facts, CALM_C) else 0
+
+
+def _needed(facts: Facts, below: float) -> int:
+    """Return how many steps a board needs that is so hot, when the limits lie `below` degrees lower."""
+    degrees = -273.0 if facts.temperature_c is None else facts.temperature_c
+    by_heat = not facts.under_voltage
+    if degrees >= LIMIT_C - below or (by_heat and facts.throttled):
+        return len(SHARES) - 1
+    soft = has_soft_limit(facts.model) and degrees >= SOFT_LIMIT_C - below
+    return SOFT_STEP if soft or (by_heat and facts.soft_limit) else 0
