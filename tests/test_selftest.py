@@ -113,6 +113,16 @@ def test_pictures_that_cannot_be_analysed_are_a_failure(corner: Gateway, tmp_pat
     assert "160x120" in checks["camera.cam0"]["message"]
 
 
+def test_a_camera_that_gives_garbage_is_a_failure(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Snow in place of pictures is a failure that names the cable, though frames come at the full rate."""
+    np.save(tmp_path / "snow.npy", np.random.default_rng(1).integers(0, 256, (9, 180, 320), np.uint8))
+    code, checks = selftest(Gateway(tmp_path, mosquitto, [f"{tmp_path}/snow.npy?loop=1&fps=15"]).config)
+    assert code == FAILURES
+    assert checks["camera.cam0"]["result"] == "failure"
+    assert "snow" in checks["camera.cam0"]["message"]
+    assert "cable" in checks["camera.cam0"]["hint"]
+
+
 def test_a_running_daemon_says_why_a_camera_is_off(corner: Gateway) -> None:
     """Beside a running daemon, a camera that is off is named with its own reason and hint, not with a code."""
     corner.config.write_text(corner.config.read_text().replace("clip.npy", "absent.npy"))

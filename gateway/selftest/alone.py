@@ -39,28 +39,21 @@ def every_part(loaded: Loaded) -> Iterator[Check]:
 
 
 def _camera(camera: CameraSettings) -> Iterator[Check]:
-    from gateway.camera.opening import open_camera
     from gateway.errors import MaskError
     from gateway.pipeline import Pipeline, make_mask
+    from gateway.source import Source
 
     name = f"camera.{camera.name}"
     try:
-        source = open_camera(
-            camera.source,
-            size=camera.analysis,
-            main_size=camera.main,
-            fps=camera.fps,
-            flicker=camera.flicker_hz,
-            tuning=camera.tuning_file,
-        )
+        values = camera.model_dump(mode="json")
+        source = Source(values | {"stall_s": max(camera.stall_s, 5.0)})
         with contextlib.closing(source):
-            values = camera.model_dump(mode="json")
             Pipeline(values, source.size, lambda _draft: None, lambda _t: "")  # can such pictures be analysed at all?
             masked = make_mask(values)
             begun = time.monotonic()
             light = 0.0
             for _ in range(FRAMES):
-                frame = source.read(max(camera.stall_s, 5.0))
+                frame = source.take()
                 light = float(frame.luma.mean())
                 if masked is not None:
                     masked.burn(frame)
@@ -81,9 +74,9 @@ def _camera(camera: CameraSettings) -> Iterator[Check]:
             name, "warning", "delivers the SIMULATED corner", f"set the source of {camera.name} to the real camera"
         )
     else:
-        yield Check(
-            name, "ok", f"{camera.source}: {source.size[0]}x{source.size[1]}, {rate:.0f} frames/s, light {light:.0f}"
-        )
+        without = f", without {', '.join(source.lacks)}" if source.lacks else ""
+        size = f"{source.size[0]}x{source.size[1]}"
+        yield Check(name, "ok", f"{camera.source}: {size}, {rate:.0f} frames/s, light {light:.0f}{without}")
 
 
 def walker(camera: CameraSettings) -> Check:
