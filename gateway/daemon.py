@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gateway import wishes
 from gateway.answers import Answers
 from gateway.budget import Budget
 from gateway.configuration import keep_as_last_good
@@ -41,8 +42,10 @@ from gateway.uplink import receipts
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
+from gateway.uplink.room import Kept
 from gateway.uplink.spool import Spool
 from gateway.wire.message import Address
+from gateway.wishes import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -99,19 +102,21 @@ class Daemon:
             settings.store.dir / "outbox.db",
             cap_bytes=settings.store.cap_mb * 1_000_000,
             min_free=settings.store.free_mb * 1_000_000,
+            kept=Kept(settings.store.replay_hours * 3600, settings.store.picture_hours * 3600),
         )
+        self._memory = Memory(settings.store.dir, self._boot, self._later)
         broker = settings.broker
+        first, reconnect = self._spread()
         self._link = Link(
             broker_of(broker),
             self._address.root,
             self._address.gateway,
             self._spool,
             lambda topic, payload, retained: self._commands.put((topic, payload, retained)),
-            backoff=Backoff(spread=broker.first_connect_spread_s, cap=broker.reconnect_spread_s),
+            backoff=Backoff(spread=first, cap=reconnect),
             backlog_rate=settings.delivery.backlog_per_s,
             confirm_centre=settings.delivery.confirm == "centre",
         )
-        self._memory = Memory(settings.store.dir, self._boot, self._later)
         self._sharpness = Record(settings.store.dir, self._later)
         self._diary = Diary(settings.store.dir, settings.runtime_dir, self._boot, self._later)
         recovery = settings.recovery
@@ -141,6 +146,7 @@ class Daemon:
             last_exit=self._memory.last_exit,
             root=root,
         )
+        self._reports.spread = self._spread()
         self._answers = Answers(
             self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.intake.dropped)
         )
@@ -227,6 +233,8 @@ class Daemon:
     def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
         if topic == "down/ack":
             receipts.apply(receipts.read_ack(payload), self._spool, self._link)
+        elif topic == "down/config":
+            self._wish(payload)
         elif topic.startswith("down/cmd/"):
             self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
         else:
@@ -235,6 +243,23 @@ class Daemon:
     def _later(self, work: Callable[[], None]) -> None:
         """Have something done on the thread that may wait for the card."""
         self._spool.call(lambda _outbox: work())
+
+    def _wish(self, payload: bytes) -> None:
+        """Do what the centre sets from afar, or tell it why not."""
+        try:
+            self._memory.note_spread(wishes.read(payload))
+            self._reports.wish_refused = ""
+        except (ValueError, RecursionError) as error:
+            log.warning("%s", error)
+            self._reports.wish_refused = str(error)[:200]
+        self._reports.spread = self._spread()
+        self._link.spread(*self._reports.spread)
+        self._reports.say_config()
+
+    def _spread(self) -> tuple[float, float]:
+        """Return over how many seconds first connections, and later ones, are spread."""
+        broker = self._settings.broker
+        return Spread(*self._memory.spread).over(broker.first_connect_spread_s, broker.reconnect_spread_s)
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""

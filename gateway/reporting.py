@@ -45,7 +45,7 @@ QUIET = frozenset({"clock-unsynchronised"})
 """Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
 ELSEWHERE = frozenset({"gaps", "gap_notes", "boots"})
 """Of the store's status: what has a topic of its own."""
-CAPABILITIES = ("motion", "stationary", "view", "masks", "zones", "commands", "ack")
+CAPABILITIES = ("motion", "stationary", "view", "masks", "zones", "commands", "ack", "spread")
 
 
 class Reports:
@@ -98,17 +98,30 @@ class Reports:
         """The share of the frame rate that heat leaves."""
         self.synced = False
         """Whether the wall clock is synchronised."""
+        broker = loaded.settings.broker
+        self.spread = (broker.first_connect_spread_s, broker.reconnect_spread_s)
+        """Over how many seconds connections are spread, as it is in force."""
+        self.wish_refused = ""
+        """Why the last down/config was not carried out."""
 
     def begin(self) -> None:
         """Say who we are and what is in force."""
         self._read_facts(time.monotonic())
         self.say_who()
+        self.say_config()
+
+    def say_config(self) -> None:
+        """Say which configuration is in force, and what of it the centre has set."""
+        first, reconnect = self.spread
         report: ConfigReport = {
             "v": 1,
             "revision": self._loaded.revision,
             "in_force": self._loaded.in_force,
             "errors": self._loaded.errors,
+            "broker": {"first_connect_spread_s": first, "reconnect_spread_s": reconnect},
         }
+        if self.wish_refused:
+            report["refused"] = self.wish_refused
         self._say("up/config", report)
 
     def rebirth(self) -> None:

@@ -149,7 +149,7 @@ class BrokerSettings(_Strict):
     key_file: Path | None = None
     keepalive_s: Annotated[int, Field(ge=5, le=300)] = 20
     inflight: Annotated[int, Field(ge=1, le=100)] = 20
-    first_connect_spread_s: Annotated[float, Field(ge=0, le=3600)] = 60.0
+    first_connect_spread_s: Annotated[float, Field(ge=0, le=3600)] = 90.0
     reconnect_spread_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
 
     @model_validator(mode="after")

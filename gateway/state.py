@@ -43,6 +43,8 @@ class State:
     """Of each reboot that recovery asked for: for how many seconds the device has run since, as far as is known."""
     mono: float = 0.0
     """When this was written, on that boot's monotonic clock: wall clocks jump, and running time needs none."""
+    spread: tuple[float | None, float | None] = (None, None)
+    """What the centre has set of the link; see wishes.py."""
 
 
 def read(folder: Path) -> State | None:
@@ -56,11 +58,21 @@ def read(folder: Path) -> State | None:
         moved, commands = tuple(map(str, found["moved"])), tuple(map(str, found["commands"]))
         reboots = tuple(max(0.0, float(age)) for age in found.get("reboots", ()))  # files of older versions lack it
         mono = float(found.get("mono", 0.0))
-        return State(str(found["boot"]), str(found["ended"]), moved, commands, reboots, mono)
+        return State(
+            str(found["boot"]), str(found["ended"]), moved, commands, reboots, mono, _spread(found.get("spread"))
+        )
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError):
         return State(moved=("*",), reboots=(0.0,) * MOST_REBOOTS)
+
+
+def _spread(found: object) -> tuple[float | None, float | None]:
+    match found:
+        case [None | int() | float() as first, None | int() | float() as reconnect]:
+            return first, reconnect
+        case _:  # not worth a closed eye: the configuration's counts
+            return None, None
 
 
 def write(folder: Path, state: State) -> None:
@@ -106,6 +118,8 @@ class Memory:
         self._moved = before.moved if before is not None else ()
         self.commands = before.commands if before is not None else ()
         """Ids of the latest commands."""
+        self.spread = before.spread if before is not None else (None, None)
+        """What the centre has set of the link."""
         self.last_exit = last_exit(before, boot)
         """How the last run ended, in words."""
         now = time.monotonic()
@@ -153,6 +167,12 @@ class Memory:
             if self.reboots(now):
                 self._write("")
 
+    def note_spread(self, spread: tuple[float | None, float | None]) -> None:
+        """Note what the centre has set of the link; writes only when that has changed."""
+        if tuple(spread) != self.spread:
+            self.spread = (spread[0], spread[1])
+            self._write("")
+
     def end(self, why: str) -> None:
         """Note why this run ends."""
         self._write(why)
@@ -160,7 +180,7 @@ class Memory:
     def _write(self, ended: str, then: Callable[[bool], None] = lambda _written: None) -> None:
         mono = time.monotonic()
         reboots = tuple(round(mono - at, 1) for at in self._reboots if mono - at < DAY)
-        now = State(self._boot, ended, self._moved, self.commands, reboots, mono)
+        now = State(self._boot, ended, self._moved, self.commands, reboots, mono, self.spread)
 
         def work() -> None:
             try:

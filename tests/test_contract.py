@@ -117,6 +117,7 @@ REPORTS: dict[str, Any] = {
     "up/config": {"v": 1, "revision": "0123456789ab", "in_force": "defaults", "errors": []},
     "up/camera/cam0": reports.camera("ok", motion=False, since=NOW.wall),
     "down/cmd/ping": {"id": "0f3a9c21-0000-4000-8000-000000000001", "not_after": NOW.wall, "args": {}, "by": "anna"},
+    "down/config": {"v": 1, "broker": {"first_connect_spread_s": 300, "reconnect_spread_s": 600.0}},
     "down/ack": {"epoch": EPOCH, "lanes": {"alarm": {"upto": 17, "missing": [[3, 5]]}, "event": {"upto": 0}}},
 }
 

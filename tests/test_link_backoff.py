@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,10 +12,13 @@ from gateway.errors import LinkError
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.broker import Broker, parse_broker_url
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 GATEWAYS = 10_000
 
 
-def busiest_second(outage: float, delays: list[Backoff], *, lost: bool = True) -> tuple[int, float]:
+def busiest_second(outage: float, delays: Sequence[Backoff], *, lost: bool = True) -> tuple[int, float]:
     """Simulate an outage; return the most connects that succeed or fail in any second after it, and when all are back.
 
     Args:

@@ -74,25 +74,44 @@ def test_a_broker_that_falls_again_is_not_stormed() -> None:
     assert max(first, second) <= MOST
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a first spread of 60 s is 167 connects a second on average and over 200 in the busiest; 75 s would do",
-)
-def test_the_current_comes_back_everywhere() -> None:
-    """10,000 gateways are switched on in one instant and the broker is there: at most 200 connect in any second."""
+@pytest.mark.parametrize("broker_after", [0.0, 3.0, 10.0, 30.0, 60.0, 90.0, 110.0, 600.0])
+def test_the_current_comes_back_everywhere(broker_after: float) -> None:
+    """10,000 are switched on in one instant, and the broker is there then or later: well below 200 in any second."""
     cities = []
-    for city in range(10):
+    for city in range(5):
         gateways = [Backoff(rng=random.Random(f"{city}/{number}")) for number in range(GATEWAYS)]
-        cities.append(busiest_second(0.0, gateways, lost=False)[0])
-    print(f"the busiest second of ten cities: {cities}")
-    assert max(cities) <= MOST
+        cities.append(busiest_second(broker_after, gateways, lost=False)[0])
+    print(f"the busiest second of {len(cities)} cities: {cities}")
+    assert max(cities) <= 0.95 * MOST
 
 
-def test_a_first_spread_of_75_s_is_enough_for_all() -> None:
-    """What the gateways would need where the current fails for a whole city: `first_connect_spread_s = 75`."""
+def test_a_shorter_first_spread_is_caught() -> None:
+    """The control: with 60 s the busiest second of some city passes 200."""
     cities = []
     for city in range(10):
-        gateways = [Backoff(spread=75, rng=random.Random(f"{city}/{number}")) for number in range(GATEWAYS)]
+        gateways = [Backoff(spread=60, rng=random.Random(f"{city}/{number}")) for number in range(GATEWAYS)]
         cities.append(busiest_second(0.0, gateways, lost=False)[0])
-    print(f"the busiest second of ten cities: {cities}")
-    assert max(cities) <= MOST
+    assert max(cities) > MOST
+
+
+def test_meeting_those_that_come_first_is_caught() -> None:
+    """The control: those that found nobody and come back as after a loss meet those that were not there yet."""
+
+    class Hasty(Backoff):
+        """Takes a failed first attempt for a loss."""
+
+        def next(self) -> float:
+            self.arrived()
+            return super().next()
+
+    gateways = [Hasty(rng=random.Random(f"0/{number}")) for number in range(GATEWAYS)]
+    assert busiest_second(75.0, gateways, lost=False)[0] > MOST
+
+
+def test_a_spread_that_the_centre_sets_is_kept() -> None:
+    """After `down/config` with 300 and 600 s the same city comes back with a third of it."""
+    for outage, lost, most in ((0.0, False, 60), (30.0, True, 40)):
+        gateways = [Backoff(rng=random.Random(f"set/{number}")) for number in range(GATEWAYS)]
+        for gateway in gateways:
+            gateway.spread, gateway.cap = 300.0, 600.0
+        assert busiest_second(outage, gateways, lost=lost)[0] <= most

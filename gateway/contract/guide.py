@@ -107,6 +107,19 @@ store until `upto` covers it. A broker that dies takes with it what it had ackno
 even with persistence, unless it writes after each message): numbers that you miss after that, and that stand in no gap,
 come again when you ask, for 24 hours; pictures do not, they are answered with a gap.
 
+## How fast a city comes back
+
+A gateway makes its first connection within `first_connect_spread_s` after its start and comes back within
+`reconnect_spread_s` after a loss: 90 and 120 s, which keeps ten thousand of them below 200 connects in any second. For
+more gateways, or a smaller broker, set more on `down/config`, retained, for each gateway:
+
+```
+{"v": 1, "broker": {"first_connect_spread_s": 300, "reconnect_spread_s": 600}}
+```
+
+It is in force at once, survives a restart, and stands in `up/config` under `broker`. What cannot be used changes
+nothing and is answered there under `refused`. An empty retained message takes it back.
+
 ## All of it in thirty lines
 
 ```python

@@ -139,6 +139,7 @@ TOPICS = (
     ),
     Topic("command", "down/cmd/{name}", payloads.Command, retain=False),
     Topic("ack", "down/ack", payloads.Ack),
+    Topic("wish", "down/config", payloads.Wish),
 )
 """Everything that the gateway says and hears today. What the design names beyond it comes with its code."""
 

@@ -113,6 +113,10 @@ class Link:
         self._dispatch.look_again(stream)
         self._poke()
 
+    def spread(self, first: float, reconnect: float) -> None:
+        """Set over how many seconds first connections, and those after a loss, are spread from now on."""
+        self._backoff.spread, self._backoff.cap = first, reconnect
+
     def status(self) -> dict[str, Any]:
         """Return what the heartbeat and a maintainer ask; a copy, from any thread.
 
@@ -174,8 +178,10 @@ class Link:
             was_connected = self._state["connected"]
             self._state |= {"connected": False, "since": None}
             self._state |= {"problem": reason.text, "reason": reason.code, "hint": reason.hint}
-        if was_connected and lasted >= STEADY_SECONDS:
-            self._backoff.reset()
+        if was_connected:
+            self._backoff.arrived()
+            if lasted >= STEADY_SECONDS:
+                self._backoff.reset()
         return self._backoff.long() if reason.code == "taken-over" else self._backoff.next()
 
     def _connect_and_serve(self) -> None:

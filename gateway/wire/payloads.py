@@ -338,6 +338,20 @@ class Camera(TypedDict):
     simulated: NotRequired[bool]
 
 
+class Spreads(TypedDict):
+    """Over how many seconds the gateways of a city spread their connections."""
+
+    first_connect_spread_s: NotRequired[Annotated[float, Doc("After a start; down/config: 10 to 3600")]]
+    reconnect_spread_s: NotRequired[Annotated[float, Doc("After a loss; down/config: 30 to 3600")]]
+
+
+class Wish(TypedDict):
+    """down/config: retained; what the centre sets from afar. An empty message takes it back."""
+
+    v: NotRequired[Version]
+    broker: Spreads
+
+
 class ConfigReport(TypedDict):
     """up/config: retained; what configuration is in force."""
 
@@ -345,6 +359,8 @@ class ConfigReport(TypedDict):
     revision: Annotated[str, Doc("First twelve hexadecimal digits of the configuration's SHA-256")]
     in_force: Annotated[Literal["file", "last-good", "defaults"], Doc("Where it came from")]
     errors: Annotated[list[str], Doc("What is wrong with the file, if the last good one is in force")]
+    broker: NotRequired[Annotated[Spreads, Doc("What is in force, by the file or by down/config")]]
+    refused: NotRequired[Annotated[str, Doc("Why the last down/config was not carried out")]]
 
 
 class Command(TypedDict):
