@@ -195,6 +195,7 @@ class Daemon:
         for key, _ in self._selector.select(max(0.0, until - time.monotonic())):
             key.data()
         now = time.monotonic()
+        self._reports.look()
         for eye in self._eyes:
             for draft in eye.tick(now):
                 self.intake.take(draft)

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 
 PERSIST_SECONDS = 10.0
 """A fault is told when it has lasted so long: a restarted eye is back in two seconds, and that is no news."""
+RETURNS = 3
+RETURN_SECONDS = 120.0
+"""A fault that comes so often within this time is told, too, however short it is each time: an eye that dies every
+eight seconds sees next to nothing. It is over when it has stayed away for as long."""
 
 
 class Fault(NamedTuple):
@@ -26,13 +30,19 @@ class Fault(NamedTuple):
 
 
 class _Seen:
-    __slots__ = ("episode", "fault", "since", "told")
+    __slots__ = ("came", "episode", "fault", "gone", "returns", "since", "told")
 
     def __init__(self, fault: Fault, since: float) -> None:
         self.fault = fault
         self.since = since
         self.told = False
+        self.returns = False
+        """Whether it was told because it comes again and again."""
         self.episode = ""
+        self.came = [since]
+        """When it came, lately."""
+        self.gone: float | None = None
+        """Since when it is away."""
 
 
 class Faults:
@@ -56,14 +66,26 @@ class Faults:
         drafts = []
         for key, fault in current.items():
             seen = self._seen.setdefault(key, _Seen(fault, now))
-            if not seen.told and now - seen.since >= PERSIST_SECONDS:
-                seen.told, seen.fault = True, fault
+            if seen.gone is not None:
+                seen.gone = None
+                seen.came = [when for when in seen.came if now - when < RETURN_SECONDS] + [now]
+                if not seen.told:
+                    seen.since = now
+            returns = len(seen.came) >= RETURNS
+            if not seen.told and (returns or now - seen.since >= PERSIST_SECONDS):
+                seen.told, seen.returns, seen.fault = True, returns, fault
+                if returns:
+                    seen.since = seen.came[0]
+                    seen.fault = fault._replace(message=f"{fault.message}; it comes again and again")
                 seen.episode = random_uuid7(time.time())
                 drafts.append(_draft(key, seen, "start", seen.since))
-        for key in [key for key in self._seen if key not in current]:
-            seen = self._seen.pop(key)
-            if seen.told:
-                drafts.append(_draft(key, seen, "end", now))
+        for key, seen in [(key, seen) for key, seen in self._seen.items() if key not in current]:
+            seen.gone = now if seen.gone is None else seen.gone
+            if seen.told and (not seen.returns or now - seen.gone >= RETURN_SECONDS):
+                drafts.append(_draft(key, seen, "end", seen.gone))
+                seen.told = seen.returns = False
+            if not seen.told and now - seen.came[-1] >= RETURN_SECONDS:
+                del self._seen[key]
         return drafts
 
 

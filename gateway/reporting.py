@@ -77,6 +77,8 @@ class Reports:
         self._linkage = linkage
         self._last_exit = last_exit
         self._root = root
+        self._now_store: dict[str, Any] = {}
+        self._now_link: dict[str, Any] = {}
         self._started = time.monotonic()
         self._facts = health.Facts()
         self._heat = Heat()
@@ -106,6 +108,7 @@ class Reports:
 
     def begin(self) -> None:
         """Say who we are and what is in force."""
+        self.look()
         self._read_facts(time.monotonic())
         self.say_who()
         self.say_config()
@@ -181,7 +184,7 @@ class Reports:
 
     def _link_news(self) -> tuple[bool, str | None]:
         """Return whether there is a link, and why not; log when that changes."""
-        link = self._link.status()
+        link = self._now_link
         news = (bool(link["connected"]), link["problem"])
         if news != self._told_link:
             self._told_link = news
@@ -206,7 +209,7 @@ class Reports:
         current: dict[tuple[str, str], Fault] = {}
         for eye in self._eyes:
             current.update(eye.current_faults(time.monotonic()))
-        store = self._spool.status()
+        store = self._now_store
         if store.get("problem"):
             current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint") or ""))
         open_codes = [code.partition("/")[2] for code in self._told_codes if code.startswith("gateway/")]
@@ -217,8 +220,14 @@ class Reports:
                 current["gateway", problem.code] = Fault(problem.message, problem.hint)
         return current
 
+    def look(self) -> None:
+        """Ask store and link how they are: once a round, before anything else is asked here."""
+        self._now_store = self._spool.status()
+        self._now_link = self._link.status()
+
     def status(self, codes: list[str], dropped: Mapping[str, int]) -> dict[str, Any]:
         """Return everything for whoever asks on the control socket."""
+        self.look()
         return {
             "gateway": self._address.gateway,
             "area": self._address.area,
@@ -231,7 +240,7 @@ class Reports:
                 "errors": self._loaded.errors,
             },
             "dropped": dict(dropped),
-            "health": self._health() | {"problems": sorted({*codes, *self._quiet}), "outbox": self._spool.status()},
+            "health": self._health() | {"problems": sorted({*codes, *self._quiet}), "outbox": self._now_store},
         }
 
     def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
@@ -256,7 +265,7 @@ class Reports:
 
     def _store_news(self) -> None:
         """Publish boots and gaps when the store knows other ones than were said."""
-        store = self._spool.status()
+        store = self._now_store
         boots = store.get("boots")
         if boots and boots != self._boots:
             self._boots = boots
@@ -268,8 +277,8 @@ class Reports:
 
     def _beat(self, dropped: int) -> None:
         self._beats += 1
-        store = self._spool.status()
-        link = self._link.status()
+        store = self._now_store
+        link = self._now_link
         beat = heartbeat.heartbeat(
             number=self._beats,
             session=str(link.get("session") or ""),
@@ -297,8 +306,8 @@ class Reports:
                 wall=time.time(),
                 facts=self._facts,
                 problems=[*self._told_codes, *self._quiet],
-                outbox={name: said for name, said in self._spool.status().items() if name not in ELSEWHERE},
-                link=self._link.status()
+                outbox={name: said for name, said in self._now_store.items() if name not in ELSEWHERE},
+                link=self._now_link
                 | {"budget": self._budget.status(), "recovery": self._linkage.status(time.monotonic())},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),

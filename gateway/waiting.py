@@ -15,7 +15,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from gateway.control import SOCKET_NAME, NotRunning, ask
-from gateway.errors import GatewayError, StoreError
+from gateway.errors import GatewayError
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import STREAMS
 from gateway.wire.message import inflate
@@ -68,6 +68,7 @@ def status(settings: Settings) -> int:
     except NotRunning:
         with closing(_open(settings)) as outbox:
             found = outbox.counts() | {"epoch": outbox.epoch, "path": outbox.path, "gaps": outbox.gaps()}
+            found["gap_notes"] = outbox.gap_notes()
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
     return 0
 
@@ -118,10 +119,9 @@ def _ask(settings: Settings, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _open(settings: Settings) -> Outbox:
+    """Open the store to look into it: it is left as it was found, also when it is damaged."""
     path = settings.store.dir / "outbox.db"
-    if not path.exists():
-        raise StoreError(f"{path}: there is no store yet", "start the gateway, or name its configuration with --config")
-    return Outbox.open(path, cap_bytes=settings.store.cap_mb * 1_000_000, min_free=0)
+    return Outbox.open(path, cap_bytes=settings.store.cap_mb * 1_000_000, min_free=0, as_it_is=True)
 
 
 def _rows(settings: Settings) -> Iterator[dict[str, Any]]:

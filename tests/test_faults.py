@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.faults import PERSIST_SECONDS, Fault, Faults
+from gateway.faults import PERSIST_SECONDS, RETURN_SECONDS, Fault, Faults
 from gateway.wire.draft import Rank
 
 BLIND = {("cam0", "camera-failed"): Fault("no picture", "check the cable")}
@@ -29,6 +29,39 @@ def test_a_passing_fault_is_no_news() -> None:
     assert faults.update({}, PERSIST_SECONDS / 2) == []
     assert faults.update(BLIND, PERSIST_SECONDS) == []
     assert faults.codes == []
+
+
+def test_a_fault_that_comes_again_and_again_is_told() -> None:
+    """An eye that dies every eight seconds: one start at its third death, one end when it has lived for two minutes."""
+    faults = Faults()
+    told = []
+    for second in range(90):  # dead for two seconds, alive for six
+        told += [(second, draft) for draft in faults.update(BLIND if second % 8 < 2 else {}, float(second))]
+    ((when, start),) = told
+    assert when == 16
+    assert start.body["phase"] == "start"
+    assert "again and again" in start.body["message"]
+    assert start.mono == 0.0
+    assert faults.codes == ["cam0/camera-failed"]
+    assert faults.update({}, 90.0) == faults.update({}, 90.0 + RETURN_SECONDS - 10.0) == []
+    (end,) = faults.update({}, 90.0 + RETURN_SECONDS)
+    assert (end.body["phase"], end.episode) == ("end", start.episode)
+    assert end.mono == 90.0
+    assert faults.codes == []
+
+
+def test_now_and_then_is_not_again_and_again() -> None:
+    """The control: short faults that are minutes apart are no news, and a lasting one that returns is told anew."""
+    faults = Faults()
+    for minute in range(0, 600, 70):
+        assert faults.update(BLIND, float(minute)) == []
+        assert faults.update({}, minute + 2.0) == []
+    phases = []
+    for second in range(1000, 1060):
+        phases += [
+            draft.body["phase"] for draft in faults.update(BLIND if second < 1020 or second > 1040 else {}, second)
+        ]
+    assert phases == ["start", "end", "start"]
 
 
 def test_open_faults_are_listed() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.uplink.outbox import Outbox
 from gateway.wire.message import inflate
 from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, events, make_clip
@@ -71,6 +72,27 @@ def test_looking_takes_nothing_away(tmp_path: Path, mosquitto: Mosquitto, sniffe
     gateway.stop()
     numbers = [int(inflate(payload)["sequence"]) for payload in sniffer.payloads("/up/event/motion/")]
     assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_looking_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    """No number is lost by a look, and a damaged store stays where it is for the daemon to deal with."""
+    gateway = Gateway(tmp_path, None, [make_clip(tmp_path / "clip.npy")])
+    gateway.state.mkdir()
+    path = gateway.state / "outbox.db"
+    store = Outbox.open(path, 16_000_000, 0)
+    store.reserve("event", 100)
+    store.close(unused={"event": 41})
+    assert outbox(gateway, "list")[0] == outbox(gateway, "status")[0] == 0
+    store = Outbox.open(path, 16_000_000, 0)
+    assert store.reserve("event", 1)[0] == 41
+    assert store.gaps() == {}
+    store.close(unused={})
+    path.write_bytes(b"rubbish" * 1000)
+    code, _, said = outbox(gateway, "list")
+    assert code == 1
+    assert "start the gateway" in said
+    assert path.read_bytes() == b"rubbish" * 1000
+    assert not list(gateway.state.glob("*.damaged"))
 
 
 def test_no_store_and_no_folder_are_said_in_words(tmp_path: Path) -> None:

@@ -24,14 +24,16 @@ from typing import Any
 from storing.delays import closed_port
 from storing.rivals import written
 
-from gateway.uplink import unwritten
+from gateway.uplink import store, unwritten
+from gateway.uplink.outbox import Outbox, chunks
 from gateway.wire.draft import Rank
-from tests.conftest import Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import Gateway, Mosquitto, Sniffer, message, wait_for
 
 EPISODES_AN_HOUR = 600
 ALARM_EVERY = 50
 PICTURE_BYTES = 6000
 EPISODE_SECONDS = (4.0, 20.0)
+CAP_BYTES = 512 << 20
 TIMES = ("GROUP_SECONDS", "DONE_SECONDS", "REPLAY_SECONDS")
 
 
@@ -81,6 +83,7 @@ def _run(
     if link_up:
         gateway.wait_connected()
         wait_for(lambda: not gateway.link.status()["behind"], "the lanes to be live")
+    _lengthen_journal(gateway)
     os.sync()
     before = (_sectors(counters), written())
     payload = _episodes(gateway, minutes, speed)
@@ -106,6 +109,23 @@ def _run(
         "rows_delivered": status["delivered"],
         "note": why,
     }
+
+
+def _lengthen_journal(gateway: Gateway) -> None:
+    """Bring the journal to its full length, which a gateway that has run for some hours has: then it grows no more."""
+    done = threading.Event()
+
+    def fill(outbox: Outbox) -> None:
+        journal = store.journal_of(Path(outbox.path))
+        while journal.stat().st_size < 0.98 * store.journal_pages(CAP_BYTES) * (store.PAGE + store.FRAME_HEAD):
+            made = [message(Rank.PICTURE, seq, epoch=outbox.epoch, size=6000) for seq in outbox.reserve("media", 400)]
+            for chunk in chunks(made):
+                outbox.put(chunk)
+            outbox.done(each.key for each in made)
+        done.set()
+
+    gateway.spool.call(fill)
+    wait_for(done.is_set, "the journal to be long")
 
 
 def _episodes(gateway: Gateway, minutes: float, speed: float) -> int:
