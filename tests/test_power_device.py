@@ -1,4 +1,4 @@
-"""A power cut of a real ext4, seen from below: the spool works on a device that records, the cuts are made later.
+"""A power cut of a real ext4, seen from below: spool and daemon work on a device that records, the cuts are made later.
 
 Unlike the cuts inside SQLite (test_outbox_power.py) nothing here is a model but the card: the kernel's page cache, the
 file system's journal and the loop device's flushes are what they are on a gateway.
@@ -7,6 +7,7 @@ file system's journal and the loop device's flushes are what they are on a gatew
 from __future__ import annotations
 
 import random
+import signal
 import sqlite3
 import threading
 import time
@@ -16,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.control import SOCKET_NAME, ask
+from gateway.state import State, read
 from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from tests.conftest import message, wait_for
 from tests.recorder import Device, cuts, mounted, why_not
+from tests.running import Gateway, make_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +37,7 @@ pytestmark = pytest.mark.system
 
 CUTS = 60
 CONTROL_CUTS = 20
+DAEMON_CUTS = 40
 WORK_SECONDS = 5.0
 CONTROL_SECONDS = 3.0
 MESSAGES = 8000
@@ -173,3 +178,76 @@ def test_a_power_cut_of_ext4_costs_nothing_that_was_committed(tmp_path: Path, mo
     print(f"{len(ours.kept)} committed: {verdict}; with NORMAL {len(theirs.kept)} committed: {control}")
     assert verdict == Verdict(cuts=CUTS)
     assert control.lost > CONTROL_CUTS / 4
+
+
+# Under the real daemon
+
+
+def waits(gateway: Gateway) -> dict[Key, str]:
+    """Ask a running daemon what it has committed and not sent: epoch, lane and number, and the message's id."""
+    found: dict[Key, str] = {}
+    for lane in LANES:
+        after = 0
+        while True:
+            request = {"ask": "outbox-page", "stream": lane, "after": after}
+            page = ask(gateway.folder / "run" / SOCKET_NAME, request, 10.0).get("page")
+            if not page:
+                break
+            found |= {(row["epoch"], lane, row["seq"]): row["id"] for row in page}
+            after = page[-1]["place"]
+    return found
+
+
+def a_busy_gateway(folder: Path, state: Path) -> Gateway:
+    """Return a gateway of two cameras whose broker is nobody, not started; its store is in `state`."""
+    folder.mkdir(exist_ok=True)
+    clips = [make_clip(folder / f"clip{number}.npy").replace("fps=15", "fps=60") for number in range(2)]
+    gateway = Gateway(folder, None, clips)
+    text = (
+        gateway.config.read_text().replace("fps = 15", "fps = 60\nupdate_s = 1").replace("cap_mb = 16", "cap_mb = 12")
+    )
+    alarming = text.replace('name = "cam0"', 'name = "cam0"\nzones = [{id = "gate", alarm = true}]')
+    gateway.config.write_text(alarming.replace(str(gateway.state), str(state)))
+    return gateway
+
+
+def test_a_power_cut_under_the_daemon_costs_nothing_that_was_committed(tmp_path: Path) -> None:
+    """`gateway run` with two busy eyes on the recording device: what it said was stored is there at every cut.
+
+    What it remembers beside the store can be read, too, and a daemon that starts on what was left has the messages.
+    """
+    if reason := why_not():
+        pytest.skip(reason)
+    try:
+        device = Device(tmp_path)
+    except OSError as error:
+        pytest.skip(f"no recording device here: {error}")
+    promises = Promises("state")
+    ids: dict[Key, str] = {}
+    try:
+        gateway = a_busy_gateway(tmp_path / "gateway", device.path / "state").start()
+        wait_for(lambda: waits(gateway), "the first messages")
+        promises.began = time.monotonic()
+        while time.monotonic() < promises.began + WORK_SECONDS:
+            now = waits(gateway)
+            promises.kept += [(time.monotonic(), key) for key in now.keys() - ids.keys()]
+            ids |= now
+        promises.ended = time.monotonic()
+        gateway.stop(signal.SIGKILL)
+    finally:
+        device.remove()
+    promises.given = [(when, lane, seq) for when, (_, name, seq) in promises.kept for lane in LANES if lane == name]
+    (promises.epoch,) = {epoch for epoch, _, _ in ids}
+    verdict = judge(device.log, promises, DAEMON_CUTS, tmp_path, seed=5)
+    print(f"{len(ids)} committed by the daemon: {verdict}")
+    assert verdict == Verdict(cuts=DAEMON_CUTS)
+
+    # The last one once more, as the device would find it: the daemon starts on it.
+    promised = {key for when, key in promises.kept if when < promises.ended}
+    for _ in cuts(device.log, [promises.ended], tmp_path / "image", random.Random(6)):
+        with mounted(tmp_path / "image", tmp_path / "wreck"):
+            assert read(tmp_path / "wreck" / "state") != State(moved=("*",))
+            again = a_busy_gateway(tmp_path / "again", tmp_path / "wreck" / "state").start()
+            found = waits(again)
+            again.stop()
+    assert {key: ids[key] for key in promised} == {key: found.get(key) for key in promised}
