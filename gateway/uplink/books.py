@@ -27,6 +27,10 @@ HEADROOM_PAGES = 64
 """Kept back so that a full store can still delete and count."""
 
 
+LOOK_BACK = 100_000
+"""Numbers of the event lane in which the ends of starts are looked for when a store is opened."""
+
+
 class NewerError(Exception):
     """The store was written by a newer version of this program."""
 
@@ -46,6 +50,8 @@ class Books:
         self.former = Former(db)
         self.starts: dict[str, int] = {}
         """Places of the starts whose end is not stored, by episode."""
+        self.ended: list[int] = []
+        """Places of starts whose end is stored, which does not stand in their rows yet: see settle_starts."""
         self.tally: dict[int, list[int]] = {}
         """Rows and bytes of each worth."""
         self.meta: dict[str, str] = {}
@@ -91,8 +97,7 @@ class Books:
         self._load_numbers()
         query = "SELECT worth, count(*), sum(size) FROM message GROUP BY worth"
         self.tally = {worth: [count, size] for worth, count, size in self.db.execute(query).fetchall()}
-        query = "SELECT episode, key FROM message WHERE worth = ?"
-        self.starts = dict(self.db.execute(query, (Worth.START,)).fetchall())
+        self._load_starts()
         self._take_possession()
 
     def _create(self, aside: str) -> None:
@@ -137,6 +142,36 @@ class Books:
         if set(self.reserved) != set(LANES):
             raise store.Damaged(f"{self.path} misses a lane", store.SET_ASIDE)
         self.gaps.check()
+
+    def _load_starts(self) -> None:
+        """Read which starts have no end yet; an end that came is behind its start."""
+        query = "SELECT episode, key FROM message WHERE worth = ?"
+        found = self.db.execute(query, (Worth.START,)).fetchall()
+        self.starts = {rows.unpacked(episode): place for episode, place in found}
+        _, high = rows.bounds("event")
+        first = max(
+            min(self.starts.values(), default=high), self.highest("event") + rows.bounds("event")[0] - LOOK_BACK
+        )
+        query = "SELECT episode FROM message WHERE key > ? AND key <= ? AND phase = 'end'"
+        for (episode,) in self.db.execute(query, (first, high)).fetchall():
+            if (start := self.starts.pop(rows.unpacked(episode), None)) is not None:
+                self.ended.append(start)
+
+    def settle_starts(self, count: int) -> bool:
+        """Write into some rows of starts that their end is stored, too; return whether there may be more.
+
+        Done late and together, for a start and its end seldom lie on one page, and each page is written whole.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        some = self.ended[:count]
+        if some:
+            with self.writing(forced=True):
+                for place in some:
+                    self.change(place, Worth.START_ENDED, only=Worth.START)  # it may be delivered by now
+            del self.ended[: len(some)]
+        return bool(self.ended)
 
     def _take_possession(self) -> None:
         """Note that the store is open, and which numbers nobody knows about."""
@@ -196,7 +231,8 @@ class Books:
                 yield
                 self.db.execute("COMMIT")
         except BaseException:
-            self.tally, self.starts, self.reserved, self.meta = before
+            self.tally, self.starts, self.reserved, self.meta, ended = before
+            del self.ended[ended:]
             with contextlib.suppress(sqlite3.Error):
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -215,7 +251,7 @@ class Books:
 
     def _snapshot(self) -> tuple[Any, ...]:
         tally = {worth: list(counts) for worth, counts in self.tally.items()}
-        return tally, dict(self.starts), dict(self.reserved), dict(self.meta)
+        return tally, dict(self.starts), dict(self.reserved), dict(self.meta), len(self.ended)
 
     # Entries; all but `age` and `highest` inside a transaction
 
@@ -259,8 +295,16 @@ class Books:
             self.former.saved(message.key)
         size = len(message.payload)
         row: tuple[Any, ...]
-        row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, message.id, message.topic)
-        row += (message.episode, message.phase, origin, None, rows.checksum(message), message.payload)
+        row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, rows.packed(message.id))
+        row += (
+            message.topic,
+            rows.packed(message.episode),
+            message.phase,
+            origin,
+            None,
+            rows.checksum(message),
+            message.payload,
+        )
         marks = ", ".join("?" * len(row))
         if self.db.execute(f"INSERT OR IGNORE INTO message VALUES ({marks})", row).rowcount != 1:  # noqa: S608
             return
@@ -268,7 +312,7 @@ class Books:
         if worth == Worth.START:
             self.starts[message.episode] = place
         elif message.phase == "end" and (start := self.starts.pop(message.episode, None)) is not None:
-            self.change(start, Worth.START_ENDED, only=Worth.START)  # it may be delivered by now
+            self.ended.append(start)
 
     def change(self, place: int, worth: Worth, note: str | None = None, *, only: Worth | None = None) -> None:
         """Give a row another worth, if it is there (and of worth `only`)."""

@@ -45,6 +45,8 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     Raises:
         StoreError: nothing could be removed.
     """
+    while books.settle_starts(EXPIRE_ROWS):
+        pass
     gone: list[int] = []
     freed = 0
     query = "SELECT key, worth, size, age, origin FROM message WHERE worth <= ? ORDER BY worth, key LIMIT 64"
@@ -66,6 +68,8 @@ def expire(books: Books, kept: Kept) -> bool:
     Raises:
         StoreError: nothing could be removed.
     """
+    if books.settle_starts(EXPIRE_ROWS):
+        return True
     now = books.age()
     pictures = (Worth.PICTURE, Worth.ALARM_PICTURE, Worth.DEAD)
     for worth, stream, seconds in (

@@ -6,6 +6,7 @@ sending. A fourth "lane" holds messages that were saved from an older store and 
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import replace
 from typing import Any, Literal
@@ -22,6 +23,7 @@ STREAMS: tuple[Stream, ...] = ("alarm", "event", "saved", "media")
 """In the order of urgency."""
 COLUMNS = "key, origin, id, rank, topic, wall, episode, phase, alarm, crc, payload"
 
+UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BITS = 48
 _SAVED = len(LANES)
 
@@ -48,6 +50,29 @@ def origin_of(key: Key) -> str:
     return "/".join(map(str, key))
 
 
+def packed(id_: str) -> str | bytes:
+    """Return an id as it lies in a row: a UUID as its 16 bytes, so that three events fit a page and not two."""
+    if len(id_) == 36 and UUID.fullmatch(id_):
+        return bytes.fromhex(id_.replace("-", ""))
+    return id_
+
+
+def unpacked(id_: object) -> str:
+    """Return an id that `packed` made.
+
+    Raises:
+        ValueError: it made none such.
+    """
+    if isinstance(id_, bytes):
+        digits = id_.hex()
+        if len(digits) != 32:
+            raise ValueError("an id of another length")
+        return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
+    if not isinstance(id_, str):
+        raise ValueError("an id that is none")  # noqa: TRY004 (it is what a card made of it)
+    return id_
+
+
 def message_in(row: tuple[Any, ...], epoch: str) -> Message | None:
     """Return the message in a row (of COLUMNS) of a store of this epoch, or None when the card has changed it."""
     place, origin, id_, rank, topic, wall, episode, phase, alarm, checksum_, payload = row
@@ -60,8 +85,9 @@ def message_in(row: tuple[Any, ...], epoch: str) -> Message | None:
     else:
         return None
     lane: Any = key[1]
-    found = Message(key[0], lane, key[2], id_, rank, topic, payload, wall, episode, phase, bool(alarm))
     try:
+        ids = unpacked(id_), unpacked(episode)
+        found = Message(key[0], lane, key[2], ids[0], rank, topic, payload, wall, ids[1], phase, bool(alarm))
         return replace(found, rank=Rank(rank)) if checksum(found) == checksum_ else None
     except (TypeError, ValueError):  # a column of another type than was written
         return None

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 RAM_COUNT = 4000
 RAM_BYTES = 8 << 20
 """Most that waits in memory for the card."""
-GROUP_SECONDS = 1.5
-"""Half a second below the promise, for the commit itself."""
+GROUP_SECONDS = 1.75
+"""A quarter of a second below the promise, for the commit itself. The longer, the fewer commits."""
 DONE_SECONDS = 10.0
 """Acknowledgements of stored messages wait so long for a commit that happens anyway; losing them costs duplicates."""
 DONE_COUNT = 512
