@@ -195,7 +195,7 @@ class Daemon:
         for key, _ in self._selector.select(max(0.0, until - time.monotonic())):
             key.data()
         now = time.monotonic()
-        self._reports.look()
+        link = self._reports.look()
         for eye in self._eyes:
             for draft in eye.tick(now):
                 self.intake.take(draft)
@@ -204,7 +204,7 @@ class Daemon:
         self._memory.tick(now)
         self._sharpness.tick()
         self._diary.tick(now)
-        self._linkage.tick(self._link.status(), now)
+        self._linkage.tick(link, now)
         self._reboot.tick(now)
         self._take_commands()
         self._answers.tick(now)

@@ -220,10 +220,11 @@ class Reports:
                 current["gateway", problem.code] = Fault(problem.message, problem.hint)
         return current
 
-    def look(self) -> None:
-        """Ask store and link how they are: once a round, before anything else is asked here."""
+    def look(self) -> dict[str, Any]:
+        """Ask store and link how they are: once a round, before anything else is asked here; return the link's."""
         self._now_store = self._spool.status()
         self._now_link = self._link.status()
+        return self._now_link
 
     def status(self, codes: list[str], dropped: Mapping[str, int]) -> dict[str, Any]:
         """Return everything for whoever asks on the control socket."""

@@ -81,6 +81,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(memory: Path) -> Non
         for place, one in enumerate(made):
             db.execute("INSERT INTO lane VALUES (?, 1, ?)", (place, _guard("0000abcd", place, 1)))
             key, worth = (place << 48) + 1, {0: Worth.ALARM, 1: Worth.END, 2: Worth.PICTURE}[place]
+            row: tuple[object, ...]
             row = (key, worth, len(one.payload), 7, one.rank, one.alarm, one.wall, one.id, one.topic, one.episode)
             row += (one.phase, None, None, rows.checksum(one), one.payload)
             db.execute(f"INSERT INTO message VALUES ({', '.join('?' * 15)})", row)
@@ -88,7 +89,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(memory: Path) -> Non
     db.close()
     outbox = Outbox.open(path, 9_000_000, 0)
     assert outbox.set_aside is None
-    assert [one for stream in ("alarm", "event", "media") for one in everything(outbox, stream)] == made  # type: ignore[arg-type]
+    assert [one for stream in ("alarm", "event", "media") for one in everything(outbox, stream)] == made
     assert outbox._books._page == 4096
     for seq in outbox.reserve("media", 3000):
         outbox.put([message(Rank.PICTURE, seq, epoch=outbox.epoch, size=6000)])
