@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.credentials import broker_of
+from gateway.settings import BrokerSettings
 from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
 from tests.cable import FAR, Cable, traffic, why_not
@@ -22,6 +25,7 @@ pytestmark = pytest.mark.broker
 PORT = 1883
 WINDOW = 8
 KEEPALIVE = 2
+PATIENCE = "GATEWAY_TEST_PATIENCE"
 NOTICED = 45 / 20
 """A dead link is to be noticed within 45 s at the default keepalive of 20 s; the time scales with it."""
 SLACK = 1.0
@@ -115,6 +119,31 @@ def test_an_idle_link_that_is_cut_is_noticed(cable: Cable, gateway: Gateway, way
     assert took <= NOTICED * KEEPALIVE + SLACK
     cable.mend()
     gateway.wait_connected()
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_dead_link_is_noticed_within_45_seconds(cable: Cable, centre: Sniffer, tmp_path: Path, busy: bool) -> None:
+    """With the product's own settings and nothing scaled: a cut in both directions, with and without work."""
+    if PATIENCE not in os.environ:
+        pytest.skip(f"takes a minute and a half: {PATIENCE}=1 runs it; above it is shown in proportion")
+    broker = broker_of(BrokerSettings(url=f"mqtt://{FAR}:{PORT}"))
+    with cable.near():
+        gateway = Gateway(tmp_path / "store", broker).start()
+    gateway.wait_connected()
+    made = [gateway.make(Rank.ALARM)]
+    centre.wait_payloads(ROOT, {made[0].payload})
+    cable.cut("both")
+    began = time.monotonic()
+    if busy:
+        made += [gateway.make(rank) for _ in range(10) for rank in (Rank.ALARM, Rank.END)]
+    wait_for(lambda: not gateway.link.status()["connected"], "the cut to be noticed", 90.0)
+    took = time.monotonic() - began
+    print(f"{'busy' if busy else 'idle'}: noticed after {took:.1f} s; {gateway.link.status()['reason']}")
+    cable.mend()
+    gateway.wait_connected()
+    centre.wait_payloads(ROOT, {found.payload for found in made})
+    gateway.stop()
+    assert took <= 45.0
 
 
 def test_a_client_without_keepalive_does_not_notice(

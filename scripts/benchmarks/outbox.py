@@ -5,8 +5,9 @@
 Rates: every store in a process of its own, in turn, the same messages in the same folder; bytes are those handed to the
 kernel (/proc/self/io), fsyncs are counted by strace in runs of their own. Delays: real spool, link and mosquitto, the
 card a FUSE file system whose flushes hang for 7 s. A day: 20 minutes at 600 episodes an hour, compressed with the
-spool's own times. Machines are noisy: read the ratios. Takes about five minutes; `--seeds 3` makes 3 x 1,000 power cuts
-with both controls as well, `--week` a week of outage in 512 MiB.
+spool's own times. Pictures as rows and as files: the same commits, each way. Machines are noisy: read the ratios. Takes
+about six minutes; `--seeds 3` makes 3 x 1,000 power cuts with both controls as well, `--week` a week of outage in
+512 MiB.
 """
 
 from __future__ import annotations
@@ -100,6 +101,9 @@ def table(result: dict[str, Any]) -> str:
             f"| link {found['link']} | {found['payload_mb_a_day']} | {found['device_mb_a_day'] or '-'} "
             f"| {found['process_mb_a_day']} |"
         )
+    if "files_to_rows" in (found := result["pictures"]):
+        ways = f"{found['rows']['device_mb_a_day']} as rows, {found['files']['device_mb_a_day']} as files"
+        lines += ["", f"Pictures, link down, MB a day to the device: {ways} (x {found['files_to_rows']})."]
     return "\n".join(lines)
 
 
@@ -112,7 +116,7 @@ def main() -> int:
     parser.add_argument("--week", action="store_true", help="seven days of outage in 512 MiB")
     parser.add_argument("--folder", type=Path, help="where the rates are measured (default: the temporary folder)")
     options = parser.parse_args()
-    from storing import day, delays, rates
+    from storing import day, delays, pictures, rates
 
     few = 10 if options.quick else 1
     result: dict[str, Any] = {}
@@ -122,6 +126,7 @@ def main() -> int:
         result["alarm_delays"] = delays.alarm_delays(folder, 3000 // few)
         result["drain"] = delays.drain(folder, 10_000 // few)
     result["days"] = [day.day(3.0 if options.quick else 20.0, 20.0, link_up=link_up) for link_up in (True, False)]
+    result["pictures"] = pictures.compare(0.3 if options.quick else 2.0)
     if options.seeds:
         result["power_cuts"] = power_cuts(options.seeds, 1000 // few)
     if options.week:
@@ -134,6 +139,8 @@ def main() -> int:
     for part in ("power_cuts", "week"):
         if part in result:
             print(f"\n{part}: {json.dumps(result[part])}")
+    if "left_out" in result["pictures"]:
+        print(f"left out: pictures as rows or as files ({result['pictures']['left_out']})")
     for what, why in result["rates"]["left_out"].items():
         print(f"left out: {what} ({why})")
     if options.json:
