@@ -27,7 +27,9 @@ _LATTICE = 4  # one cell in 4 x 4 puts its look into the bank at each tick
 _FEW = 6  # below a sixth of the cells it is cheaper to gather those that fired
 _AGREE = 2  # looks that must agree before a cell is said to be known
 _ONSET = 8  # how much more restless a cell is that begins to differ
+_SHORT = 24  # ticks in which a quiet view is learned
 _MOST_NOISE = 80  # units that the first seconds may claim
+_MOST_SWAY = 250  # the same where much moved in them
 _QUIET = 24  # noise of a new cell, in units
 
 
@@ -146,7 +148,7 @@ class Background:
         self._tick += 1
         if fast:
             self._lesson.learn(hold, 2, steady=steady, slow=False)
-            np.copyto(self._bank[self._tick // 2 % LOOKS], cells)
+            np.copyto(self._bank[self._tick // (2 if self._tick <= _SHORT else 4) % LOOKS], cells)
         elif self._tick % _TURNS == 1:
             self._lesson.learn(hold, 3, steady=steady, slow=slow)
         if stirred or self._any_on:
@@ -157,11 +159,14 @@ class Background:
             self._remember(cells, free, self._tick + _LATTICE * _LATTICE * LOOKS // 2 + 8)
 
     def settle(self) -> None:
-        """End the first seconds: the middle of the looks is the level, and their spread the noise."""
+        """End the first seconds: the middle of the looks is the level, and their spread the noise.
+
+        When it took longer than usual, leaves swing or water glitters: then the spread may be large.
+        """
         looks = np.sort(self._bank, axis=0)
         np.copyto(self.level, (looks[LOOKS // 2 - 1] >> 1) + (looks[LOOKS // 2] >> 1))
         spread = (looks[LOOKS - 3] - looks[2]) >> 1
-        np.copyto(self.noise, np.clip(spread, 4, _MOST_NOISE))
+        np.copyto(self.noise, np.clip(spread, 4, _MOST_NOISE if self._tick <= _SHORT else _MOST_SWAY))
         self._lesson.compile()
 
     def _count_onsets(self, free: NDArray[np.bool_] | None) -> None:

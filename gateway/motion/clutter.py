@@ -21,6 +21,7 @@ _TILE = 8  # cells
 _OCTAVES = 12
 _MEMORY = 3.0  # seconds
 _STORM = 4.0  # regions a second
+_CALM = 1.0  # regions a frame
 _CAP = 4.0  # evidence that one region can give
 
 
@@ -68,6 +69,11 @@ class Clutter:
         """Say whether things of half its size appear all the time: drops, flakes, leaves."""
         octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
         return self._births[octave] > _STORM
+
+    def rare(self, thing: Thing) -> bool:
+        """Say whether hardly anything of half its size moves that belongs to nothing."""
+        octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
+        return self._loose[octave] < _CALM and self._births[octave] <= _STORM / 2
 
     def reach_at(self, thing: Thing) -> float:
         """Return how far things got that were born about where this one was, and were never believed."""

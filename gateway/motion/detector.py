@@ -16,8 +16,9 @@ from gateway.motion.cells import OCTAVE, PEDESTAL, Cells
 from gateway.motion.illumination import Illumination
 from gateway.motion.outline import Outline
 from gateway.motion.placing import placed
+from gateway.motion.readiness import Readiness
 from gateway.motion.regions import Region, Regions
-from gateway.motion.result import Box, Motion, Suppression, Track
+from gateway.motion.result import Box, Motion, Track
 from gateway.motion.standing import Standing
 from gateway.motion.tracks import Tracks
 from gateway.motion.view import Watch
@@ -29,13 +30,10 @@ if TYPE_CHECKING:
 
     from gateway.motion.thing import Thing
 
-_LEARN = 2.0  # seconds in which a new model settles
 _TICK = 0.095  # seconds between two lessons
+_FLARE = 0.35  # seconds in which a field of light appears
 _APART = 0.19  # seconds between the frames whose difference is "moving"
-_RELEARN = 1.0  # the same after the scene became another one
-_ANOTHER = 0.45  # seconds that most of the picture must differ for that
 _FOLLOW = 5  # a thirty-second part of a field of light becomes background at each lesson
-_SOUND = 1.0  # seconds that the model must be settled before it says what the view is
 _WEATHER = 8.0  # regions a frame that belong to nothing: it rains, or leaves move
 _MANY = 50  # where one cell in so many fires, some have company
 _GAP = 3600.0  # seconds after which the world is another
@@ -107,9 +105,8 @@ class Detector:
         self._change = np.zeros(shape, np.int16)
         self._grain = 0.0
         self._t: float | None = None
-        self._settled = 0.0
-        self._young = True
-        self._changed_since: float | None = None
+        self._ready = Readiness()
+        self._flared = -1e9
         self._learned = 0.0
         self._swapped = 0.0
         self._shown: list[Thing] = []
@@ -143,32 +140,22 @@ class Detector:
             ended = self._start(t, anew=True)
         dt = t - (t if self._t is None else self._t)
         self._t = t
-        if self._young and t >= self._settled:
-            self._young = False
+        if self._ready.grown(t, share=self._fired / self._area):
             self._model.settle()
         self._model.compare(self._now)
         count = self._light.follow(self._now, dt, told=told, free=self._standing.free)
-        suppressed: Suppression | None = "settling" if t < self._settled else None
+        settling = self._ready.settling(t)
         light = self._cells.mean()
         self._any_fired = count > 0
         count = self._recall(count)
         self._fired = count
         changed = count > self._area * 55 // 100
-        self._watch.look(
-            luma, self._now, self._model, t, changed=count > self._area // 4, sound=t > self._settled + _SOUND
-        )
-        if changed and suppressed is None and not self._watch.holds:
-            # Nothing that moves covers so much for long: when it lasts, the scene is another one, so learn it.
-            suppressed = "light"
-            if self._changed_since is None:
-                self._changed_since = t
-            elif t - self._changed_since >= _ANOTHER:
-                ended = [*ended, *self._start(t, anew=False)]
-                self._settled = t + _RELEARN
-        else:
-            self._changed_since = None
-        if self._watch.holds:
-            suppressed = "view"
+        self._watch.look(luma, self._now, self._model, t, changed=count > self._area // 4, sound=self._ready.sound(t))
+        suppressed = self._ready.suppressed(t, changed=changed, holds=self._watch.holds)
+        # Nothing that moves covers so much for long: when it lasts, the scene is another one, so learn it.
+        if self._ready.another(t, changed=changed and not settling and not self._watch.holds):
+            ended = [*ended, *self._start(t, anew=False)]
+            self._ready.hurry(t)
         tracks: tuple[Track, ...] = ()
         boxes: tuple[Box, ...] = ()
         score = 0.0
@@ -184,7 +171,7 @@ class Detector:
             shown = {thing.id for thing in self._shown}
             boxes = tuple(track.box for track in tracks if track.id in shown)
             score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
-        self._learn(luma, t, settling=suppressed == "settling")
+        self._learn(luma, t, settling=settling and not self._watch.holds)
         return Motion(
             t=t,
             moving=bool(boxes),
@@ -231,9 +218,7 @@ class Detector:
         self._model.compare(self._now)
         self._before[:] = self._now
         self._swapped = self._learned = t
-        self._settled = t + _LEARN
-        self._young = True
-        self._changed_since = None
+        self._ready.start(t)
         self._standing.release()
         self._outline.restart()
         return self._tracks.clear()
@@ -266,6 +251,10 @@ class Detector:
             )
             regions = [region for region in regions if region.edge >= 0.2]
         self._tracks.wary = self._light.unrest > model.floor // 2
+        if self._light.lit and not self._tracks.lit:
+            self._flared = t
+        self._tracks.lit = self._light.lit
+        self._tracks.flaring = t - self._flared < _FLARE
         ended = self._tracks.update(regions, t, dt)
         ended += self._standing.settle(self._tracks, model, self._regions, self._now, t)
         self._shown += [

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TRACE = 0.6  # seconds after which the trace of something that left is background
 _FAINT = 0.8  # seconds after which something without edges of its own is background
+_CAME_FROM_NOWHERE = 2.0  # seconds after which something is background that appeared where it stands
+_STORMY = 8.0  # regions a frame that belong to nothing
 _LARGE = 60  # cells
 _STRANGE = 3.0  # seconds after which something that never moved is background
 _ABSORB = 60.0  # seconds after which it is background
@@ -57,7 +59,7 @@ class Standing:
             region = thing.region
             if region is None:
                 continue
-            if wobbles(thing, t):
+            if wobbles(thing, t, stormy=tracks.loose() > _STORMY):
                 ended += tracks.forget(thing)
             elif _belongs(thing, t):
                 for part in (region, *thing.parts):
@@ -82,6 +84,8 @@ class Standing:
 def _belongs(thing: Thing, t: float) -> bool:
     """Say whether it is background from now on."""
     stood = t - thing.stepped
+    if stood > _CAME_FROM_NOWHERE and thing.far < 0.5 * max(thing.w, thing.h) and thing.moving < 0.25:
+        return True
     if stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):
         return True
     if thing.area >= _LARGE and thing.far > max(thing.w, thing.h):

@@ -56,6 +56,10 @@ class Thing:
     """Where it stood when it last took a step."""
     stepped: float = 0.0
     """When that was."""
+    contrast: float = 0.0
+    """How much brighter than the background it is, in units of 1/4096 octave."""
+    flared: bool = False
+    """It appeared just when a field of light did."""
     shade: float = 0.0
     """How much it looks like a shadow on the ground, 0..1: evenly darker, and wider than high."""
     confirmed: bool = False

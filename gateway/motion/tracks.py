@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING
 from gateway.motion.clutter import Clutter
 from gateway.motion.joining import join
 from gateway.motion.thing import Thing
-from gateway.motion.trust import OWN, cast, earned, measure_progress, shaded
+from gateway.motion.trust import OWN, cast, earned, measure_progress, outlasts, shaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.motion.regions import Region
 
-_CALM = 2.0  # regions a frame that belong to nothing
 _MISSED = 3.0  # evidence that a frame without it takes away
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
@@ -36,6 +35,10 @@ class Tracks:
         self._next = 1
         self.wary = False
         """The light changes: what is small must wait for belief until it is steady."""
+        self.lit = False
+        """A field of light lies on the picture."""
+        self.flaring = False
+        """It does since a moment ago."""
         self._clutter = Clutter(width, height)
         self.things: list[Thing] = []
 
@@ -61,8 +64,8 @@ class Tracks:
             self.things.append(
                 Thing(
                     self._next, x, y, region.w, region.h, t, t, region.area,
-                    edge=region.edge, own=region.own, moving=region.moving,
-                    start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
+                    edge=region.edge, own=region.own, contrast=region.contrast, moving=region.moving,
+                    flared=self.flaring, start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
                     anchor=(x, y), stepped=t, region=region,
                 )
             )  # fmt: skip
@@ -104,6 +107,7 @@ class Tracks:
             thing.went = self._translation(thing, left, top, right, bottom)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
+        thing.contrast += 0.3 * (region.contrast - thing.contrast)
         thing.shade += 0.3 * (shaded(region) - thing.shade)
         thing.own += 0.3 * (region.own - thing.own)
         thing.moving += 0.3 * (region.moving - thing.moving)
@@ -123,27 +127,31 @@ class Tracks:
 
     def _believable(self, thing: Thing, t: float) -> bool:
         size = self._width, self._height
-        return earned(thing, t, self._clutter, smallest=self._smallest, wary=self.wary, size=size) and not cast(
-            self.things, thing, *size
-        )
+        return earned(
+            thing, t, self._clutter, smallest=self._smallest, wary=self.wary, lit=self.wary or self.lit, size=size
+        ) and not cast(self.things, thing, *size)
 
     def weathered(self, thing: Thing) -> bool:
-        """Say whether things of half its size appear all the time: drops, flakes, leaves."""
-        return self._clutter.weathers(thing)
+        """Say whether things of half its size appear all the time (drops, flakes, leaves) and it is no better."""
+        return self._clutter.weathers(thing) and not outlasts(thing)
 
     def loose(self) -> float:
         """Return how many regions a frame belong to nothing believed, of late."""
         return self._clutter.loose()
 
     def likely(self) -> list[Thing]:
-        """Return the tracks of this frame that will soon be believed, while hardly anything else moves."""
-        if self.loose() > _CALM:
-            return []
+        """Return the tracks of this frame that will soon be believed, where hardly anything of their size moves."""
         return [
-            thing for thing in self.things
-            if not thing.confirmed and thing.region is not None and thing.edge > 0.4 and thing.own > OWN
-            and thing.moving > 0.5 and thing.area >= 4
-        ]  # fmt: skip
+            thing
+            for thing in self.things
+            if not thing.confirmed
+            and thing.region is not None
+            and thing.edge > 0.4
+            and thing.own > OWN
+            and thing.moving > 0.5
+            and thing.area >= 4
+            and self._clutter.rare(thing)
+        ]
 
     def forget(self, thing: Thing) -> list[int]:
         """Drop a track; return its id when it was confirmed."""

@@ -5,6 +5,7 @@ Not here: how a track is followed (tracks.py), how much clutter there is (clutte
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,16 +20,23 @@ OWN = 0.25
 
 _SEETHES = 3.0  # seconds
 _STEADY = 0.25
+_BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
+_GLARE = 800  # units brighter than the background: an insect before the lamp
+_PATIENT = 8  # frames
+_OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
 _SURE = 7.0  # evidence that a track needs
 _PROGRESS = 1.5  # seconds between two measurements of progress
 _SHADY = 0.6  # of the frames in which it must look like a shadow
 _DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
 
 
-def earned(thing: Thing, t: float, clutter: Clutter, *, smallest: float, wary: bool, size: tuple[int, int]) -> bool:
+def earned(
+    thing: Thing, t: float, clutter: Clutter, *, smallest: float, wary: bool, lit: bool, size: tuple[int, int]
+) -> bool:
     """Say whether a track was seen often enough, went somewhere, and looks like a thing.
 
-    smallest: height of the smallest thing in cells. wary: the light changes. size: width and height of the picture.
+    smallest: height of the smallest thing in cells. wary: the light changes. lit: a field of
+    light lies on the picture. size: width and height of the picture.
     """
     if (
         thing.hits < 3
@@ -38,11 +46,11 @@ def earned(thing: Thing, t: float, clutter: Clutter, *, smallest: float, wary: b
         or thing.h < smallest
     ):
         return False
+    if lit and (thing.own < _OWN_LIT or (thing.flared and thing.hits < _PATIENT)):
+        return False
+    if (wary and thing.area < 30) or (clutter.weathers(thing) and not outlasts(thing)) or _darts(thing, *size):
+        return False
     small = thing.area < 12
-    if wary and thing.area < 30:
-        return False
-    if clutter.weathers(thing) or (_leaps(thing) and not _came_in(thing, *size) and thing.swerve > _STEADY):
-        return False
     if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
         return False
     if thing.went < (0.7 if small or thing.hits < 10 else 0.4) * thing.path:
@@ -74,11 +82,31 @@ def cast(things: Sequence[Thing], thing: Thing, width: int, height: int) -> bool
     return False
 
 
-def wobbles(thing: Thing, t: float) -> bool:
-    """Say whether a track only moves to and fro, or within itself: a tree that was believed to be a thing."""
+def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
+    """Say whether a track only moves to and fro, or within itself, or darts: a tree or an insect that was believed.
+
+    stormy: much moves that belongs to nothing.
+    """
     seething = t - thing.stepped > _SEETHES and thing.moving > 0.5
     to_and_fro = thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h)
-    return seething or to_and_fro
+    aimless = (
+        stormy
+        and thing.hits >= 20
+        and thing.moving > 0.5
+        and thing.far < 0.6 * (thing.w + thing.h)
+        and thing.went < 0.35 * thing.path
+    )
+    return seething or to_and_fro or aimless or (flits(thing) and thing.swerve > _ERRATIC)
+
+
+def outlasts(thing: Thing) -> bool:
+    """Say whether it was followed for longer than drops and flakes can be, and went more slowly than they fall."""
+    return thing.hits >= _PATIENT and thing.evidence >= 3 * _SURE and thing.own > 0.4 and not flits(thing, least=0.35)
+
+
+def flits(thing: Thing, *, least: float = 0.7) -> bool:
+    """Say whether it is so fast for its size that it is near the lens, or a cyclist: `least` of its size in .1 s."""
+    return (abs(thing.vx) + abs(thing.vy)) * 0.1 > least * math.sqrt(thing.w * thing.h)
 
 
 def measure_progress(thing: Thing, t: float) -> None:
@@ -99,6 +127,13 @@ def shaded(region: Region) -> float:
     """
     even = region.spread < 0.55 * -region.contrast
     return float(even and _DEEPEST < region.contrast < _FAINTEST and region.w >= 1.2 * region.h)
+
+
+def _darts(thing: Thing, width: int, height: int) -> bool:
+    """Say whether it is faster than who walks or drives, and not as straight as a cyclist: an insect."""
+    if _leaps(thing) and not _came_in(thing, width, height) and thing.swerve > _STEADY:
+        return True
+    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.hits < 4))
 
 
 def _leaps(thing: Thing) -> bool:
