@@ -359,3 +359,20 @@ def test_day_passes_night_and_weather() -> None:
     assert lux[-1] > 10_000
     assert dark > 5
     assert len(people) > 15
+
+
+def test_day_has_beams_in_the_evening_and_none_by_day() -> None:
+    """In the evening beams of cars that are not there sweep over the street; at noon and in the small hours none do."""
+
+    def swept(hour: float) -> float:
+        street = Street((160, 90), 5, 1, scene="day", main_size=(0, 0), pace=False, seconds=1440)
+        start = (hour - 12) % 24 * 60
+        shown, empty = [], []
+        for n in range(30):
+            shown.append(at(street, start + n).luma.astype(int))
+            empty.append((street.labels == 0) & ~street.ignore)
+        usual = np.median(shown, axis=0)
+        return max(float(np.percentile((now - usual)[free], 97)) for now, free in zip(shown, empty, strict=True))
+
+    assert swept(21.0) > 40
+    assert swept(12.2) < 20

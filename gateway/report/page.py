@@ -19,7 +19,7 @@ from gateway.report.film import HIGHEST, NOISIEST
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gateway.report.story import Story
+    from gateway.report.story import Story, Told
     from gateway.score import Score
 
 
@@ -206,9 +206,11 @@ def _timeline(story: Story, verdict: Score | None) -> str:
     lanes = [_episode_lane(story, whole)]
     if verdict is not None:
         lanes.append(_truth_lane(story, verdict, whole))
-    top = max(sorted(score)[len(score) * 98 // 100] if score else 0.0, 0.1)  # a lamp that is switched must not rule
+    top = max([*score, 0.1])
     lanes += [
-        _lane("Motion", "of the picture", curve(score, 0, top, filled=True), high=f"{top:.1f} %"),
+        # the root, so that a far walker shows beside a lamp that was switched
+        _lane("Motion", "of the picture, root", curve([each**0.5 for each in score], 0, top**0.5, filled=True),
+              high=f"{top:.1f} %", low="0"),
         _lane("Held back", "and why", bands(story.suppressed(), whole), slim=True),
         _lane("View", "as a whole", bands(story.view(), whole), slim=True),
         _lane("Light", "mean grey level", curve(light, 0, 255, filled=True, name="light"), high="255", low="0"),
@@ -275,9 +277,14 @@ def _episodes(story: Story, size: tuple[int, int], moments: Sequence[Moment]) ->
         return (
             '<section><h2>Episodes</h2><p class="over">Nothing moved, or nothing that was worth telling.</p></section>'
         )
-    street = moments[-1].name + "b.jpg" if moments else ""
-    cards = "".join(card(number, each, story, size, street) for number, each in enumerate(told, 1))
+    cards = "".join(card(number, each, story, size, _street(each, moments)) for number, each in enumerate(told, 1))
     return f'<section><h2>Episodes<small>as the centre gets them</small></h2><div class="cards">{cards}</div></section>'
+
+
+def _street(told: Told, moments: Sequence[Moment]) -> str:
+    """Return the sheet whose first panel is the empty street as it was known when the episode began."""
+    nearest = min(moments, key=lambda moment: abs(moment.t - told.started), default=None)
+    return nearest.name + "b.jpg" if nearest else ""
 
 
 def _notes(facts: Facts) -> str:
