@@ -47,11 +47,12 @@ def peak_of_steps(detector: Detector, frames: list[Plane], start: int) -> int:
 
 
 def test_steady_state_allocates_nothing_of_the_size_of_a_frame() -> None:
-    """On a quiet street no step holds as much new memory as one array of cells has bytes."""
+    """On a quiet street no step holds as much new memory as one array of cells has bytes, rare work included."""
     detector, frames = Detector(320, 240), street(120, walker=False)
     for i, frame in enumerate(frames[:80]):
         detector.step(frame, i / 10)
-    assert peak_of_steps(detector, frames[80:], 80) < 160 * 120 * 2
+    # Every twenty seconds the edges of the view are chosen anew: 24 seconds hold one such time.
+    assert peak_of_steps(detector, frames[80:] * 6, 80) < 160 * 120 * 2
 
 
 def test_the_allocation_test_can_fail(monkeypatch: pytest.MonkeyPatch) -> None:

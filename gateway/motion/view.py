@@ -186,8 +186,9 @@ class Watch:
             return
         a, b = (np.concatenate(ends) for ends in zip(*self._ends, strict=True))
         flat = model.level.reshape(-1)
-        rising = flat[b] >= flat[a]
-        self._edges, self._down = np.where(rising, a, b), np.where(rising, b, a)
+        falling = flat[b] < flat[a]
+        a[falling], b[falling] = b[falling], a[falling]
+        self._edges, self._down = a, b
         self._steps = np.maximum(1, self._measured(model.level))
         self._chosen = self._sound = t
         self._proven = 0
