@@ -26,6 +26,7 @@ from gateway.sharpness import Sharpness
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from gateway.channel import Channel
     from gateway.reboot import Reboot
     from gateway.wire.draft import Draft
 
@@ -92,7 +93,7 @@ class Eye:
         self._stopping = False
 
     @property
-    def channel(self) -> Any:
+    def channel(self) -> Channel | None:
         """Our end of the socket, or None."""
         return self.process.channel
 
@@ -109,7 +110,7 @@ class Eye:
 
     def say(self, **note: Any) -> bool:
         """Send a control note; tell whether the eye took it. Never waits."""
-        return self.channel is not None and bool(self.channel.say(**note))
+        return self.channel is not None and self.channel.say(**note)
 
     def limit_pictures(self, limit: int) -> None:
         """Tell the eye how long its pictures may be, in bytes, when that has changed since it was started."""

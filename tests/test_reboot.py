@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from gateway.eyes import Eye
 from gateway.reboot import LINE, Reboot
 from gateway.state import DAY, FILE, MOST_REBOOTS, Memory, read
-from tests.conftest import wait_for
+from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.running import Gateway, check_contract, states
 
 CAMERA: dict[str, Any] = {"name": "cam0", "source": "/dev/video77", "stall_s": 1.0, "picture_kb": 40}
 
@@ -157,3 +159,38 @@ def test_only_a_camera_of_its_own_is_worth_a_reboot(
     climb(eye, 1000)
     assert bool(reboot.why) is asked
     assert ("reboot" in eye.facts()["recovery"]["hour"]) is asked
+
+
+@pytest.mark.broker
+@pytest.mark.system
+@pytest.mark.skipif(
+    not os.environ.get("GATEWAY_TEST_REBOOT"), reason="waits for a minute of trouble: GATEWAY_TEST_REBOOT=1 runs it"
+)
+def test_a_blind_device_restarts_itself_and_says_so(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, systemctl: Path
+) -> None:
+    """A daemon whose camera on USB is gone asks systemd once, ends with the reason, and the next boot tells it.
+
+    `systemctl` does to the daemon what a reboot does: SIGTERM. The next run may not ask again.
+    """
+    systemctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/told\nkill -TERM $PPID\n')
+    gateway = Gateway(tmp_path, mosquitto, ["/dev/video77"])
+    with gateway.config.open("a") as config:
+        config.write("[recovery]\nreboots_a_day = 1\nreboot_after_s = 60\n")
+    gateway.start()
+    try:
+        assert gateway.process is not None
+        assert gateway.process.wait(120) == 0
+        assert (tmp_path / "told").read_text().splitlines() == [" ".join(LINE[1:])]
+        gateway.start()
+        wait_for(lambda: gateway.camera()["restarts"] > 0, "the camera to be tried again")
+        status = gateway.status()
+        assert "the device is restarted: cam0: camera-failed" in status["last_exit"]
+        assert status["health"]["recovery"]["done_today"] == 1
+        sniffer.wait_until(lambda _: len(states(sniffer, "info")) >= 2, "the introduction")
+        assert "camera-failed" in states(sniffer, "info")[-1]["last_exit"]
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop(signal.SIGKILL)
+    assert any(each.get("step") == "reboot" for each in states(sniffer, "camera/cam0"))
+    assert check_contract(sniffer) > 0
