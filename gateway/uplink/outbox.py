@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 BOOTS = 64
 CHUNK_BYTES = 128 * 1024
-CHUNK_ROWS = 64
+CHUNK_ROWS = 128
 """Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
 DONE_ROWS = 128
 """Most rows that are noted as delivered in one transaction."""

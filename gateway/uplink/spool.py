@@ -125,6 +125,8 @@ class Spool:
         with self._tray.lock:
             found = dict(self._tray.snapshot)
             oldest = found.pop("oldest_wall", None)
+            # What is acknowledged waits no more, though the card does not know it yet.
+            found["rows"] = max(0, found["rows"] - len(self._tray.unwritten.done()))
             waiting = [message.wall for message in self._tray.unwritten.messages()]
             if waiting:
                 oldest = min(waiting) if oldest is None else min(oldest, *waiting)

@@ -30,6 +30,9 @@ GROUP_SECONDS = 1.75
 """A quarter of a second below the promise, for the commit itself. The longer, the fewer commits."""
 DONE_SECONDS = 10.0
 """Acknowledgements of stored messages wait so long for a commit that happens anyway; losing them costs duplicates."""
+FEW = 16
+FEW_SECONDS = 120.0
+"""So few wait longer: the commit of the next alarm, a minute or two later at a usual corner, takes them along."""
 DONE_COUNT = 512
 REPLAY_SECONDS = 300.0
 REPLAY_COUNT = 1000
@@ -148,12 +151,18 @@ class Unwritten:
         ]
         chunk = next(iter(chunks(sorted(due, key=lambda message: message.rank != Rank.ALARM))), [])
         self._writing = frozenset(message.key for message in chunk)
-        # What is acknowledged and comes to the card with a later chunk is noted with that one.
-        known = (key for key in self._done if key not in self._ram or key in self._writing)
-        noted = list(itertools.islice(known, DONE_ROWS))
+        noted = self.to_note()
         if not chunk and not (alone and noted and now >= self._done_at()):
             return None
         return chunk, noted
+
+    def to_note(self) -> list[Key]:
+        """Return acknowledgements for one transaction.
+
+        Of what comes to the card with a later chunk the acknowledgement is noted with that one.
+        """
+        known = (key for key in self._done if key not in self._ram or key in self._writing)
+        return list(itertools.islice(known, DONE_ROWS))
 
     def written(self, messages: Sequence[Message], done: Sequence[Key]) -> None:
         """Note that what `begin` gave is on the card."""
@@ -193,7 +202,9 @@ class Unwritten:
         return found
 
     def _done_at(self) -> float:
-        return -math.inf if len(self._done) >= DONE_COUNT else self._done_since + DONE_SECONDS
+        if len(self._done) >= DONE_COUNT:
+            return -math.inf
+        return self._done_since + (FEW_SECONDS if len(self._done) < FEW else DONE_SECONDS)
 
     def _replay_at(self) -> float:
         return -math.inf if len(self._delivered) >= REPLAY_COUNT else self._delivered_since + REPLAY_SECONDS

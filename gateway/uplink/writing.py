@@ -175,9 +175,12 @@ class Writer:
         with self._tray.lock:
             delivered = self._tray.unwritten.for_replay(now)
         for chunk in chunks(delivered):
-            outbox.put(chunk, delivered=True)
+            with self._tray.lock:
+                noted = self._tray.unwritten.to_note()
+            outbox.put(chunk, done=noted, delivered=True)
             with self._tray.lock:
                 self._tray.unwritten.kept_for_replay(chunk)
+                self._tray.unwritten.written([], noted)
 
     def _reserve(self, outbox: Outbox) -> None:
         with self._tray.lock:
