@@ -24,6 +24,7 @@ import pytest
 
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.link import Link
+from gateway.uplink.rows import unpacked
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import LANES
 from gateway.wire.message import inflate, read_label
@@ -96,7 +97,7 @@ def committed(state: Path, scratch: Path) -> dict[Number, str]:
         (epoch,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
         for key, id_, origin in db.execute("SELECT key, id, origin FROM message"):
             if origin is None:
-                found[epoch, LANES[key >> 48], key & (1 << 48) - 1] = id_
+                found[epoch, LANES[key >> 48], key & (1 << 48) - 1] = unpacked(id_)
     return found
 
 
