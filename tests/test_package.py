@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 TREE = Path(__file__).parent.parent
+VERSION = "0.1.0~test"
 TOOLS = ("dh", "dh_python3", "lintian", "dpkg-buildpackage")
 missing = [tool for tool in TOOLS if shutil.which(tool) is None]
 pytestmark = pytest.mark.skipif(
@@ -33,7 +34,7 @@ def build(folder: Path, *options: str, umask: int = 0o022) -> Path:
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The package, which lintian had nothing to say against."""
-    return build(tmp_path_factory.mktemp("package"), "--version", "0.1.0~test")
+    return build(tmp_path_factory.mktemp("package"), "--version", VERSION)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def field(package: Path, name: str) -> str:
 
 def test_the_same_commit_gives_the_same_bytes(package: Path, tmp_path: Path) -> None:
     """A second build, under another umask, is the same to the last byte."""
-    again = build(tmp_path, "--no-lintian", "--version", "0.1.0~test", umask=0o077)
+    again = build(tmp_path, "--no-lintian", "--version", VERSION, umask=0o077)
     assert again.read_bytes() == package.read_bytes()
 
 
