@@ -65,6 +65,7 @@ class Mosquitto:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
+        self.outside = f"127.0.0.1:{self.port}"
         lines = [
             f"listener {self.port} 127.0.0.1",
             "max_queued_messages 0",
@@ -86,6 +87,12 @@ class Mosquitto:
         self._config = folder / "mosquitto.conf"
         self._config.write_text("\n".join([*lines, extra]) + "\n")
         self._process: subprocess.Popen[bytes] | None = None
+
+    def listen_also(self, address: str) -> None:
+        """Before it is started: listen on another address too, for one that is behind a cable."""
+        self.outside = f"{address}:{self.port}"
+        with self._config.open("a") as config:
+            config.write(f"listener {self.port} {address}\n")
 
     @property
     def broker(self) -> Broker:

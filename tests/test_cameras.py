@@ -73,7 +73,7 @@ def _rtsp(_folder: Path, stack: ExitStack) -> Case:
 
 
 def _picamera2(_folder: Path, _stack: ExitStack) -> Case:
-    rig = "GATEWAY_RIG=1 checks it on libcamera's virtual camera (tests/test_picam_rig.py)"
+    rig = "scripts/test --all checks it on libcamera's virtual camera (tests/rig/test_picamera2.py)"
     try:
         picamera2: Any = importlib.import_module("picamera2")
     except ImportError as error:
