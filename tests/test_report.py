@@ -179,6 +179,15 @@ def picture(file: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR), np.uint8)
 
 
+def test_a_long_clip_keeps_few_moments_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the clip, so many moments are kept and no more, from its first frame on and evenly spread."""
+    monkeypatch.setattr("gateway.report.report.MOMENTS", 6)
+    assert replay(walker(tmp_path), Outputs(report=tmp_path / "report"), fps=10.0) == 0
+    times = [moment["t"] for moment in json.loads(read(tmp_path / "report").script)["moments"]]
+    assert times == pytest.approx([0.0, 2.0, 4.0, 6.0, 8.0])
+    assert len(list((tmp_path / "report" / "moments").iterdir())) == 10
+
+
 def test_the_film_has_every_frame_and_the_boxes(corner: Path) -> None:
     """The film plays as long as the clip, and frames with tracks carry a box in their colour."""
     film = cv2.VideoCapture(str(corner / "report" / "film.webm"))
