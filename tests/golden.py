@@ -2,6 +2,7 @@
 
     scripts/golden            compare with tests/data/golden.json; exit code 0 when all is equal, 1 when not
     scripts/golden --write    record anew, and print what changed, so that somebody looks at it
+    scripts/golden small rain these scenes alone: under emulation all of them take minutes
     python3 tests/golden.py   the same where there is nothing but NumPy and OpenCV (another NumPy, an arm64 tree)
 
 The frames are the same on every machine: no random generator, no floating point, nothing but 32-bit whole numbers.
@@ -261,9 +262,16 @@ def main() -> int:
     """Compare, or record."""
     parser = argparse.ArgumentParser(description="Golden results of the motion core.")
     parser.add_argument("--write", action="store_true", help="record anew and say what changed")
+    parser.add_argument("scenes", nargs="*", help=f"these alone: {', '.join(SCENES)}")
     arguments = parser.parse_args()
-    found = {name: play(name) for name in SCENES}
+    if unknown := [name for name in arguments.scenes if name not in SCENES]:
+        parser.error(f"there is no scene {unknown[0]!r}: one of {', '.join(SCENES)}")
+    if arguments.write and arguments.scenes:
+        parser.error("all scenes are recorded together: leave out the names")
+    chosen = arguments.scenes or list(SCENES)
+    found = {name: play(name) for name in chosen}
     recorded = json.loads(FILE.read_text(encoding="utf-8")) if FILE.exists() else {}
+    recorded = {name: recorded[name] for name in recorded if name in chosen or not arguments.scenes}
     changed = differences(recorded, found)
     print("\n".join(changed))
     print(f"{digest(found)}  NumPy {np.__version__}, OpenCV {cv2.__version__}: "
