@@ -90,5 +90,7 @@ def _belongs(thing: Thing, t: float) -> bool:
         return True
     if thing.area >= _LARGE and thing.far > max(thing.w, thing.h):
         # It was seen to come here, so it is no trace, though it may look like what is behind it.
-        return stood > _FAINT and thing.own < -0.1 and thing.moving < 0.25
+        # But an even darkness with hardly an edge of its own is what its shadow, or the exposure, left behind.
+        shadow = thing.own < 0.22 and thing.shade > 0.8
+        return stood > _FAINT and (thing.own < -0.1 or shadow) and thing.moving < 0.25
     return (stood > _TRACE and thing.own < -0.1 and thing.moving < 0.25) or (stood > _FAINT and thing.own < 0.22)
