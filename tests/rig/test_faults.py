@@ -1,0 +1,172 @@
+"""Faults of the system, with the package in a booted Debian 13: each ends in a running service, nothing is lost.
+
+Compressed: the broker that is away for an hour is away for half a minute here, as nothing in the gateway but its
+back-off knows how long it was, and that is bounded in test_link_backoff.py and test_storm.py.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from gateway.wire.message import inflate
+from tests.conftest import wait_for
+from tests.rig.conftest import configuration
+from tests.rig.machine import UNIT, Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.conftest import Mosquitto, Sniffer
+    from tests.rig.machine import Cable
+
+TEN_YEARS = 10 * 365 * 86400
+
+
+def waiting(machine: Machine) -> set[tuple[str, str]]:
+    """Lane and number of each message that was committed and waits."""
+    found = (line.split() for line in machine.run("gateway", "outbox", "list", check=False).splitlines())
+    return {(words[0], words[1]) for words in found if len(words) > 3 and words[2] == "rank"}
+
+
+def arrived(centre: Sniffer) -> set[tuple[str, str]]:
+    """Lane and number of each event and picture that the centre has; a picture says them in its comment."""
+    found = set()
+    for topic, payload, _, _ in list(centre.seen):
+        if "/up/event/" in topic:
+            event = inflate(payload)
+            found.add((str(event["lane"]), str(int(event["sequence"]))))
+        elif "/up/media/" in topic:
+            told = payload[payload.index(b"{") : payload.index(b"}") + 1]
+            about: dict[str, Any] = json.loads(told)
+            found.add((str(about["lane"]), str(about["seq"])))
+    return found
+
+
+def some_wait(machine: Machine, at_least: int = 3) -> set[tuple[str, str]]:
+    """Wait until something was committed for the centre; return it."""
+    wait_for(lambda: len(waiting(machine)) >= at_least, "messages that wait", 120)
+    return waiting(machine)
+
+
+def all_arrive(centre: Sniffer, promised: set[tuple[str, str]]) -> None:
+    """Wait until the centre has what was promised."""
+    wait_for(lambda: promised <= arrived(centre), f"{len(promised)} committed messages at the centre", 90)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_killed_or_frozen(
+    gateway: Callable[..., Machine], cable: Cable, centre: Sniffer, number: signal.Signals
+) -> None:
+    """A daemon that is killed comes back, one that is frozen is found by the watchdog; what was committed arrives."""
+    cable.pull()
+    machine = gateway()
+    promised = some_wait(machine)
+    old = machine.wait_active()
+    machine.run("kill", f"-{number.name.removeprefix('SIG')}", old)
+    machine.wait_active(not_pid=old, seconds=90)
+    if number == signal.SIGSTOP:
+        assert "Watchdog timeout" in machine.journal()
+    cable.plug()
+    all_arrive(centre, promised)
+    wait_for(lambda: b"watchdog" in info(centre) or b"kill" in info(centre), "why the last run ended, in up/info")
+
+
+def info(centre: Sniffer) -> bytes:
+    """What was last said on up/info."""
+    said = centre.payloads("/up/info")
+    return said[-1] if said else b""
+
+
+def test_no_network_at_boot(gateway: Callable[..., Machine], cable: Cable, centre: Sniffer) -> None:
+    """Without a network it boots, watches and stores; when the cable is plugged in, everything arrives."""
+    cable.pull()
+    machine = gateway()
+    machine.wait_active()
+    promised = some_wait(machine)
+    assert machine.show("NRestarts") == "0"
+    cable.plug()
+    all_arrive(centre, promised)
+
+
+def test_a_broker_that_comes_later(gateway: Callable[..., Machine], broker: Mosquitto, centre: Sniffer) -> None:
+    """While nobody listens it stores and tries; when the broker comes, everything arrives, without a restart."""
+    broker.stop()
+    machine = gateway()
+    machine.wait_active()
+    promised = some_wait(machine, 6)
+    broker.start()
+    all_arrive(centre, promised)
+    assert machine.show("NRestarts") == "0"
+
+
+def test_a_full_disk(gateway: Callable[..., Machine], cable: Cable, centre: Sniffer) -> None:
+    """With the store's file system full it goes on watching, says so, and what was committed before arrives."""
+    cable.pull()
+    machine = gateway("--tmpfs=/var/lib/camera-gateway:size=24M,mode=0777")
+    promised = some_wait(machine)
+    machine.run("sh", "-c", "dd if=/dev/zero of=/var/lib/camera-gateway/ballast bs=1M; true")
+    wait_for(lambda: "disk" in machine.run("gateway", "status"), "the full disk to be told")
+    cable.plug()
+    all_arrive(centre, promised)
+    machine.wait_active()
+    assert machine.show("NRestarts") == "0"
+    machine.run("rm", "/var/lib/camera-gateway/ballast")
+
+
+def test_a_read_only_file_system(gateway: Callable[..., Machine], centre: Sniffer) -> None:
+    """Booted on a card that went read-only it runs, reports, and alarms still reach the centre."""
+    machine = gateway()
+    machine.wait_active()
+    machine.run("systemctl", "stop", UNIT)
+    machine.run("mount", "--bind", "/var/lib/camera-gateway", "/var/lib/camera-gateway")
+    machine.run("mount", "-o", "remount,bind,ro", "/var/lib/camera-gateway")
+    heard = len(centre.payloads("/up/event/motion/"))
+    machine.run("systemctl", "start", UNIT)
+    machine.wait_active()
+    wait_for(lambda: len(centre.payloads("/up/event/motion/")) > heard, "an event from a read-only corner", 90)
+    wait_for(lambda: any(b"store" in said for said in centre.payloads("/up/health")), "the store's fault in up/health")
+
+
+@pytest.mark.parametrize("jump", [TEN_YEARS, -TEN_YEARS])
+def test_a_clock_that_jumps(gateway: Callable[..., Machine], cable: Cable, centre: Sniffer, jump: int) -> None:
+    """The wall clock jumps ten years while it runs: no restart, nothing expires that is due, everything arrives."""
+    library = "/usr/$LIB/faketime/libfaketime.so.1"
+    drop_in = "\n".join(
+        [
+            "[Service]",
+            f"Environment=LD_PRELOAD={library} FAKETIME_TIMESTAMP_FILE=/var/lib/camera-gateway/clock",
+            "Environment=FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1",
+        ]
+    )
+    cable.pull()
+    machine = gateway()
+    first = machine.wait_active()
+    machine.write(f"/etc/systemd/system/{UNIT}.service.d/clock.conf", drop_in + "\n")
+    machine.write("/var/lib/camera-gateway/clock", "+0")
+    machine.run("chmod", "644", "/var/lib/camera-gateway/clock")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "restart", UNIT)
+    pid = machine.wait_active(not_pid=first)
+    promised = some_wait(machine)
+    machine.write("/var/lib/camera-gateway/clock", f"{jump:+d}")
+    promised |= some_wait(machine, len(promised) + 2)
+    cable.plug()
+    all_arrive(centre, promised)
+    assert machine.wait_active() == pid
+    times = [inflate(payload)["time"][:4] for payload in centre.payloads("/up/event/")]
+    assert len(set(times)) == 2, times  # the control: it did jump
+
+
+def test_a_configuration_that_breaks(gateway: Callable[..., Machine], centre: Sniffer) -> None:
+    """A technician's slip in the file leaves the corner running on the last good one, over a reboot of the service."""
+    machine = gateway()
+    old = machine.wait_active()
+    wait_for(lambda: centre.payloads("/up/config"), "the first configuration")
+    machine.write("/etc/camera-gateway/gateway.toml", configuration("mqtt://nowhere") + "nonsense = [")
+    machine.run("systemctl", "restart", UNIT)
+    machine.wait_active(not_pid=old)
+    wait_for(lambda: any(b"last-good" in said for said in centre.payloads("/up/config")), "last-good in up/config")
