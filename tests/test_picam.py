@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import importlib.util
@@ -240,15 +241,16 @@ def test_pictures_change_and_are_views(camera: PiCamera) -> None:
         assert time.monotonic() < deadline, "the picture never changed"
 
 
+def held() -> tuple[int, int, int]:
+    """Memory in bytes, descriptors and threads of this process."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+
 @needs_camera
 def test_memory_is_flat() -> None:
-    """Thousands of frames with masks take no memory, no descriptor and no thread."""
-
-    def now() -> tuple[int, int, int]:
-        gc.collect()
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * 4096, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
+    """20,000 frames with masks take no memory, no descriptor and no thread."""
     camera = PiCamera(fps=60.0)
     raw: Any = camera._camera
     raw.pre_callback = None  # on the virtual camera: as fast as it can
@@ -256,14 +258,64 @@ def test_memory_is_flat() -> None:
     try:
         for _ in range(300):
             mask.burn(camera.read(SECONDS))
-        before = now()
-        for _ in range(3000 if raw.camera_properties["Model"].startswith("virtual") else 300):
+        before = held()
+        for _ in range(20_000 if raw.camera_properties["Model"].startswith("virtual") else 300):
             mask.burn(camera.read(SECONDS))
-        after = now()
+        after = held()
     finally:
         camera.close()
+    print(f"{after[0] - before[0]} bytes more after 20,000 frames")
     assert after[0] - before[0] < 8 * 2**20
     assert after[1:] == before[1:]
+
+
+@needs_camera
+def test_opening_again_is_flat() -> None:
+    """20 times opened, read and closed: no descriptor, no thread, and no memory that grows."""
+
+    def once() -> None:
+        camera = PiCamera(fps=30.0)
+        drain(camera)
+        camera.close()
+
+    for _ in range(3):
+        once()
+    before = held()
+    for _ in range(20):
+        once()
+    after = held()
+    print(f"{after[0] - before[0]} bytes more after 20 openings")
+    assert after[0] - before[0] < 16 * 2**20
+    assert after[1:] == before[1:]
+
+
+@needs_camera
+def test_a_view_that_is_kept_changes_and_a_copy_does_not(camera: PiCamera) -> None:
+    """The trap itself: what a released frame showed is overwritten in place, so that whoever keeps it must copy it."""
+    frame = camera.read(SECONDS)
+    view, copied, shown = frame.luma, frame.luma.copy(), frame.luma.tobytes()
+    frame.release()
+    deadline = time.monotonic() + SECONDS
+    while view.tobytes() == shown:
+        assert time.monotonic() < deadline, "the buffer was never used again"
+        camera.read(SECONDS).release()
+    assert copied.tobytes() == shown
+
+
+@needs_camera
+def test_control_stop_hangs_where_close_does_not() -> None:
+    """picamera2's own `stop` waits for ever behind a job that timed out; ours does not call it, and closes."""
+    camera = PiCamera(fps=30.0)
+    raw: Any = camera._camera
+    for _ in range(2 * BUFFERS):  # jobs that nobody takes, which take every buffer
+        raw.capture_request(wait=False)
+
+    def stop() -> None:
+        with contextlib.suppress(Exception):  # what it says when the camera is closed at last
+            raw.stop()
+
+    assert not returns(stop, 3.0)
+    assert returns(camera.close)
 
 
 @needs_camera
