@@ -155,6 +155,9 @@ def _daemon(options: argparse.Namespace) -> int:
 def _selftest(options: argparse.Namespace) -> int:
     from gateway.selftest import run
 
+    if not options.verbose:  # a dozen lines of the camera's library would hide those that a technician looks for
+        logging.getLogger().setLevel(logging.WARNING)
+        os.environ.setdefault("LIBCAMERA_LOG_LEVELS", "*:ERROR")
     return run(options.config, options.set, as_json=options.json)
 
 

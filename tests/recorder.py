@@ -60,8 +60,8 @@ def why_not() -> str:
 class Device:
     """A mounted ext4 on a recording device."""
 
-    def __init__(self, folder: Path) -> None:
-        """Make and mount it; raises OSError, with what the tool said, where the system does not let us."""
+    def __init__(self, folder: Path, size: int = SIZE) -> None:
+        """Make and mount it, `size` bytes; raises OSError, with what the tool said, where the system forbids it."""
         self._fuse = folder / "fuse"
         self.path = folder / "card"
         self.log = folder / "device.log"
@@ -69,7 +69,7 @@ class Device:
             made.mkdir()
         self._loop = ""
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("disk.py")), str(self._fuse), str(self.log), str(SIZE)],
+            [sys.executable, str(Path(__file__).with_name("disk.py")), str(self._fuse), str(self.log), str(size)],
             stdout=subprocess.PIPE,
         )
         assert self._process.stdout is not None
@@ -98,10 +98,10 @@ class Device:
         self._process.stdout.close()
 
 
-def cuts(log: Path, instants: list[float], image: Path, rng: random.Random) -> Iterator[float]:
+def cuts(log: Path, instants: list[float], image: Path, rng: random.Random, size: int = SIZE) -> Iterator[float]:
     """Make `image` what a power cut may leave, for each instant (monotonic seconds, in order); give that instant."""
     raw = log.read_bytes()
-    durable = bytearray(SIZE)
+    durable = bytearray(size)
     late: list[tuple[int, bytes]] = []
     at = 0
     for instant in sorted(instants):
