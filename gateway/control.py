@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import selectors
 import socket
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     Answer = Callable[[dict[str, Any], Callable[..., None]], None]
 
 SOCKET_NAME = "control.sock"
+_LONGEST = 108  # bytes of a socket's path, the closing zero included
 REQUEST_BYTES = 64 * 1024
 CONNECTIONS = 8
 """Most askers at the same time; more are turned away, silent ones first."""
@@ -58,7 +60,8 @@ class ControlServer:
         """Askers that have not finished their question, the longest waiting first."""
         path.unlink(missing_ok=True)
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        self._server.bind(str(path))
+        with _within_reach(path) as near:
+            self._server.bind(near)
         path.chmod(0o660)
         self._server.listen(8 * CONNECTIONS)  # a full queue would turn askers away before we see them
         selector.register(self._server, selectors.EVENT_READ, self._accept)
@@ -123,6 +126,19 @@ class ControlServer:
         asker.close()
 
 
+@contextlib.contextmanager
+def _within_reach(path: Path) -> Iterator[str]:
+    """Give a socket's path in the 108 bytes that the kernel allows: a long one through a descriptor of its folder."""
+    if len(os.fsencode(path)) < _LONGEST:
+        yield str(path)
+        return
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/self/fd/{folder}/{path.name}"
+    finally:
+        os.close(folder)
+
+
 def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
     """Return the running daemon's answer.
 
@@ -133,7 +149,8 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str,
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
         asker.settimeout(timeout)
         try:
-            asker.connect(str(path))
+            with _within_reach(path) as near:
+                asker.connect(near)
             asker.sendall(json.dumps(request).encode() + b"\n")
             heard = bytearray()
             while part := asker.recv(REQUEST_BYTES):

@@ -57,6 +57,19 @@ def test_a_question_is_answered(path: Path) -> None:
         assert ask(path, {"ask": number}, 5.0) == {"echo": {"ask": number}}
 
 
+def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
+    """A folder whose name is longer than the kernel lets a socket's path be serves as well."""
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    with socket.socket(socket.AF_UNIX) as plain, pytest.raises(OSError, match="too long"):
+        plain.bind(str(folder / SOCKET_NAME))
+    loop = Loop(folder / SOCKET_NAME)
+    assert ask(folder / SOCKET_NAME, {"ask": 1}, 5.0) == {"echo": {"ask": 1}}
+    loop.close()
+    with pytest.raises(NotRunning):
+        ask(tmp_path / ("none" * 30) / SOCKET_NAME, {"ask": 1}, 5.0)
+
+
 def test_only_owner_and_group_may_ask(path: Path) -> None:
     """The socket's mode is 0660."""
     assert stat.S_IMODE(path.stat().st_mode) == 0o660
