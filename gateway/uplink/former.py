@@ -44,7 +44,9 @@ class Former:
 
     def lost(self, origin: str) -> None:
         """Note that a saved message will not come after all; `origin` as in rows.origin_of."""
-        epoch, lane, number = origin.split("/")
+        epoch, lane, number = [*origin.split("/"), "", ""][:3]
+        if not number.isdecimal():
+            return  # the card has changed it: whose number it was, nobody can say
         seq = int(number)
         self._saved.get(epoch, {}).get(lane, Ranges()).take_out(seq)
         if (place := self._place(epoch)) is not None and lane in LANES:

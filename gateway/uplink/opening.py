@@ -44,7 +44,7 @@ def open_books(
     try:
         had = store.prepare(path)
         try:
-            return books("")
+            return books(_lying_aside(path))
         except (store.Damaged, NewerError) as error:
             if as_it_is:
                 hint = "start the gateway: it sets this store aside, saves what can be read, and makes a fresh one"
@@ -56,6 +56,17 @@ def open_books(
         raise StoreError(
             f"{path}: {error.strerror or error}", "check that the folder exists and belongs to the service"
         ) from error
+
+
+def _lying_aside(path: str) -> str:
+    """Return why a store was set aside that lies beside this path, the latest; what a fresh store has to salvage.
+
+    That no fresh one was made yet comes of damage that showed in use, and of a power cut between the two.
+    """
+    if path == store.MEMORY:
+        return ""
+    found = [(aside, why) for why in ("damaged", "newer") if (aside := store.aside_of(Path(path), why)).exists()]
+    return max(found, key=lambda each: each[0].stat().st_mtime)[1] if found else ""
 
 
 def _load(books: Books, aside: str, *, journalled: bool) -> Books:

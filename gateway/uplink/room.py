@@ -6,8 +6,11 @@ the store.
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
+from gateway.errors import StoreError
+from gateway.uplink import store
 from gateway.uplink.gaps import SETTLED_SECONDS
 from gateway.uplink.rows import STREAMS, Stream, bounds
 from gateway.uplink.worth import WAITING, Worth
@@ -45,7 +48,7 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     Raises:
         StoreError: nothing could be removed.
     """
-    while books.settle_starts(EXPIRE_ROWS):
+    while _settle(books):
         pass
     gone: list[int] = []
     freed = 0
@@ -68,7 +71,7 @@ def expire(books: Books, kept: Kept) -> bool:
     Raises:
         StoreError: nothing could be removed.
     """
-    if books.settle_starts(EXPIRE_ROWS):
+    if _settle(books):
         return True
     now = books.age()
     pictures = (Worth.PICTURE, Worth.ALARM_PICTURE, Worth.DEAD)
@@ -89,6 +92,20 @@ def expire(books: Books, kept: Kept) -> bool:
                     _tell(books, place, origin, "expired", age)
         return True
     return False
+
+
+def _settle(books: Books) -> bool:
+    """Settle some starts (see Books.settle_starts); where even that finds no room it waits, for rows that go make room.
+
+    Raises:
+        StoreError: it could not be written, for another reason.
+    """
+    try:
+        return books.settle_starts(EXPIRE_ROWS)
+    except StoreError as error:
+        if isinstance(error.__cause__, sqlite3.Error) and store.is_full(error.__cause__):
+            return False
+        raise
 
 
 def _tell(books: Books, place: int, origin: str | None, why: Why, age: int) -> None:

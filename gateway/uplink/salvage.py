@@ -38,20 +38,25 @@ class Salvage:
         """When the next step is due, in monotonic seconds."""
         self._epoch = ""
         self._slices = self._undelivered(path)
+        self._found: list[Message] | None = None
+        """A slice that is not stored yet."""
 
     def step(self, outbox: Outbox) -> int | None:
         """Save the next few messages; return how many, or None: that was all, and the outbox knows it.
 
         Raises:
-            StoreError: they could not be stored.
+            StoreError: they could not be stored; the next step tries them again.
         """
-        found = next(self._slices, None)
+        if self._found is None:
+            self._found = next(self._slices, None)
+        found = self._found
         if found is None:
             outbox.end_epoch(self._epoch)
             outbox.salvaged()
             return None
         for chunk in chunks(found):
             outbox.put(chunk)
+        self._found = None
         self.due_at = time.monotonic() + PAUSE
         return len(found)
 

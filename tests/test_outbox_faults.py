@@ -1,0 +1,131 @@
+"""What was found by asking what else can fail while something fails: nothing that can be read is given up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.uplink import store
+from gateway.uplink.fallback import CardOrMemory
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.room import Kept
+from gateway.uplink.salvage import Salvage
+from gateway.wire.draft import Rank
+from tests.conftest import everything, message
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from gateway.wire.message import Message
+
+pytestmark = pytest.mark.usefixtures("tidy")
+
+
+def with_alarms(path: Path, count: int = 100) -> tuple[Outbox, set[str]]:
+    """Return a store with so many alarms that nobody has heard, and their ids."""
+    outbox = Outbox.open(path, 8 << 20, 0)
+    made = [message(Rank.ALARM, seq, epoch=outbox.epoch) for seq in outbox.reserve("alarm", count)]
+    outbox.put(made)
+    return outbox, {each.id for each in made}
+
+
+def salvaged(outbox: Outbox) -> set[str]:
+    """Salvage what was set aside; return the ids of what waits then."""
+    assert outbox.set_aside is not None, "nothing is to be salvaged"
+    salvage = Salvage(outbox.set_aside)
+    while salvage.step(outbox) is not None:
+        pass
+    salvage.close()
+    return {each.id for each in everything(outbox, "saved")}
+
+
+def test_a_store_whose_damage_shows_in_use_is_salvaged(memory: Path) -> None:
+    """It is set aside while the gateway runs, and what can be read of it moves to the fresh one, as after a start."""
+    path = memory / "outbox.db"
+    old, ids = with_alarms(path)
+    old.close()
+    card = CardOrMemory(str(path), 8 << 20, 0, Kept())
+    before = card.use().epoch
+    card.failed(store.Damaged("a page that was read an hour after the start", ""))
+    fresh = card.use()
+    assert fresh.epoch != before
+    assert salvaged(fresh) == ids
+    fresh.close()
+    again = Outbox.open(path, 8 << 20, 0)
+    assert again.set_aside is None, "it is read once"
+    again.close()
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_power_cut_between_setting_aside_and_the_fresh_store_loses_nothing(memory: Path, begun: bool) -> None:
+    """No fresh store is there yet, or its file is and nothing in it: the next start salvages all the same."""
+    path = memory / "outbox.db"
+    old, ids = with_alarms(path)
+    old.close()
+    store.set_aside(path, "damaged")
+    if begun:
+        store.connect(str(path)).close()
+    fresh = Outbox.open(path, 8 << 20, 0)
+    assert salvaged(fresh) == ids
+    fresh.close()
+
+
+def test_a_full_card_stops_nothing_from_making_room(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a page is left, and starts whose end has come wait to be noted: rows go, and alarms are stored."""
+    outbox = Outbox.open(memory / "outbox.db", 8 << 20, 1)
+    seq = 0
+    starts: list[Message] = []
+    while not outbox.evicted:
+        more = [message(Rank.START, seq + each, epoch=outbox.epoch, episode=f"e{seq + each}") for each in range(1, 65)]
+        starts += more
+        seq += len(more)
+        outbox.put(more)
+    monkeypatch.setattr(store, "free_bytes", lambda _path: 0)
+    for first in range(0, 1024, 64):
+        last = starts[-1024:][first : first + 64]
+        ends = [
+            message(Rank.END, seq + at, epoch=outbox.epoch, episode=each.episode) for at, each in enumerate(last, 1)
+        ]
+        seq += len(ends)
+        outbox.put(ends)
+    alarm = message(Rank.ALARM, 1, epoch=outbox.epoch)
+    outbox.put([alarm])
+    assert [each.id for each in everything(outbox, "alarm")] == [alarm.id]
+    monkeypatch.undo()
+    outbox.expire()
+    assert not outbox._books.ended, "noted as soon as there is room"
+    outbox.abandon()
+
+
+def test_salvage_tries_again_what_could_not_be_stored(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that fails once in the middle of salvage costs none of the messages that were just read."""
+    path = memory / "outbox.db"
+    old, ids = with_alarms(path)
+    old.close()
+    store.set_aside(path, "damaged")
+    fresh = Outbox.open(path, 8 << 20, 0)
+    salvage = Salvage(store.aside_of(path, "damaged"))
+
+    def fails(*_given: object, **_named: object) -> None:
+        raise StoreError("an input/output error", "")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(fresh, "put", fails)
+        with pytest.raises(StoreError):
+            salvage.step(fresh)
+    while salvage.step(fresh) is not None:
+        pass
+    salvage.close()
+    assert {each.id for each in everything(fresh, "saved")} == ids
+    fresh.close()
+
+
+@pytest.mark.parametrize("origin", ["", "0000aaaa", "0000aaaa/alarm/1x", "0000aaaa/alarm/1/2", "////"])
+def test_a_saved_row_with_a_damaged_name_can_go(memory: Path, origin: str) -> None:
+    """The card has changed what names it: it is evicted or expires like any other, and the store works on."""
+    outbox, _ = with_alarms(memory / "outbox.db")
+    with outbox._books.writing():
+        outbox._books.former.lost(origin)
+    outbox.close()
