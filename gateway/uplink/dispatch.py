@@ -7,6 +7,7 @@ held while the network is used. Connecting is the link's business (link.py), ord
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from gateway.uplink.lanes import Batch
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Message
+
+log = logging.getLogger(__name__)
 
 BULK_BYTES = 64 * 1024
 """Most that is on its way beside alarms: a slow link must be free again for an alarm within two seconds."""
@@ -234,6 +237,10 @@ class Dispatch:
                 return False
             del self._unsaid[topic]
             payload, retain, qos = self._states[topic]
+        if len(self._root) + len(topic) + len(payload) + 17 > self._largest:
+            # The broker would end the connection, and after each connect it would be said again.
+            log.warning("%s is not said: with %d bytes it is larger than the broker takes", topic, len(payload))
+            return True
         self.publish_state(publish, topic, payload, now, retain=retain, qos=qos)
         return True
 
