@@ -101,12 +101,14 @@ class Linkage:
 
     def _useful(self, reason: str) -> set[str]:
         useful = {"reconnect"}
-        if reason in OUT_OF_REACH and self._errand is None:
+        if reason not in OUT_OF_REACH:
+            return useful
+        if self._errand is None:
             useful.add("re-resolve")
             if self._interface and self._restart():
                 useful.add("restart-interface")
-            if self._reboot_after and self._reboot.possible:
-                useful.add("reboot")
+        if self._reboot_after and self._reboot.possible:  # also when a tool hangs: that is what a reboot ends
+            useful.add("reboot")
         return useful
 
     def _restart(self) -> list[str]:

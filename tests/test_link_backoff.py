@@ -53,6 +53,15 @@ def test_no_outage_ends_in_a_storm(outage: float) -> None:
     assert all_back <= 120
 
 
+def test_a_wide_spread_loses_no_gateway_for_hours() -> None:
+    """One whose id was taken stays away for long, but for no more than an hour, however far the city is spread."""
+    for cap, least in ((120.0, 300.0), (3600.0, 1200.0)):
+        delays = [Backoff(cap=cap, rng=random.Random(number)).long() for number in range(1000)]
+        assert least <= min(delays)
+        assert max(delays) <= 3600.0
+        assert max(delays) - min(delays) > 500.0
+
+
 def test_paho_alone_ends_in_a_storm() -> None:
     """The control: doubling without jitter, as paho reconnects, brings all of them in one second."""
 

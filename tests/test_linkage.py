@@ -115,6 +115,20 @@ def test_a_tool_that_fails_is_told(tmp_path: Path, tools: Path) -> None:
     assert "not authorized" in found.status(700.0)["problem"]
 
 
+def test_a_tool_that_hangs_is_no_obstacle(tmp_path: Path, tools: Path) -> None:
+    """While a tool does not end no other is started, but a reboot, where it is allowed, ends that as well."""
+    (tmp_path / "bin" / "resolvectl").write_text("#!/bin/sh\nexec sleep 60\n")
+    found = linkage(tmp_path, reboots=1, after=1800.0)
+    for second in range(0, HOUR, 5):
+        found.tick(down("dns"), float(second))
+    errand = found._errand
+    assert errand is not None
+    assert errand.result is None
+    assert found.ladder.steps["reboot"] == 1
+    errand._launch.kill()
+    wait_for(lambda: errand.result is not None, "the tool to end")
+
+
 def test_a_link_that_comes_back_starts_anew(tmp_path: Path, tools: Path) -> None:
     """After a steady minute the next outage begins with reconnecting."""
     found = linkage(tmp_path)

@@ -118,7 +118,8 @@ more gateways, or a smaller broker, set more on `down/config`, retained, for eac
 ```
 
 It is in force at once, survives a restart, and stands in `up/config` under `broker`. What cannot be used changes
-nothing and is answered there under `refused`. An empty retained message takes it back.
+nothing and is answered there under `refused`. `{"broker": {}}`, retained, takes it back. An empty message does that,
+too, but reaches only gateways that are connected: for one that is away the broker has nothing to keep.
 
 ## All of it in thirty lines
 

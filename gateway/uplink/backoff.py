@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import random
 
+LONG_CAP = 480.0
+"""However far a city is spread, a gateway whose id was taken is back within an hour."""
+
 
 class Backoff:
     """The delays of one gateway."""
@@ -49,7 +52,8 @@ class Backoff:
 
     def long(self) -> float:
         """Return the delay after another device took our client id: the two must not chase each other."""
-        return self._rng.uniform(2.5 * self.cap, 7.5 * self.cap)
+        cap = min(self.cap, LONG_CAP)
+        return self._rng.uniform(2.5 * cap, 7.5 * cap)
 
     def arrived(self) -> None:
         """Note that a connection was made: the next delay is one after a loss."""

@@ -346,7 +346,7 @@ class Spreads(TypedDict):
 
 
 class Wish(TypedDict):
-    """down/config: retained; what the centre sets from afar. An empty message takes it back."""
+    """down/config: retained; what the centre sets from afar. An empty `broker` takes it back."""
 
     v: NotRequired[Version]
     broker: Spreads
