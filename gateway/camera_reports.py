@@ -28,17 +28,19 @@ class CameraReports:
         """Take what publishes a payload under a topic."""
         self._say = say
         self._said: dict[str, tuple[Camera, float]] = {}
+        self._again: set[str] = set()
+        """Cameras that are to be told though nothing has changed."""
 
     def forget(self) -> None:
         """Say everything anew, with the next look."""
-        self._said.clear()
+        self._again = set(self._said)  # since when a camera is how it is stays known
 
     def look(self, eye: Eye, now: float) -> None:
         """Publish a camera's state when it has changed. `now` on the monotonic clock."""
         known = eye.known
         said = self._said.get(eye.name)
         step = eye.ladder.last if eye.ladder.since() is not None else ""
-        if said is not None:
+        if said is not None and eye.name not in self._again:
             before, when = said
             told = (before["state"], before.get("reason", ""), before.get("step", ""))
             same = told == (known.state, known.reason, step)
@@ -57,4 +59,5 @@ class CameraReports:
             simulated=known.simulated,
         )
         self._said[eye.name] = (report, now)
+        self._again.discard(eye.name)
         self._say(f"up/camera/{eye.name}", report)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ BATCHES_A_DAY = 200
 BURST = 20
 """So many batches may be written in a row; the rest of a day's is spread over the day."""
 MARK = "---"
-"""Begins the line that stands between two runs."""
+"""Stands around what is said between two runs; the line has its time, so that two of one boot differ."""
 
 
 class Diary:
@@ -56,7 +57,7 @@ class Diary:
         unwritten = _after(in_memory, on_card)
         self.before = on_card + unwritten
         """Lines of earlier runs, the latest last."""
-        self._pending = [*unwritten, f"{MARK} started in boot {boot} {MARK}"]
+        self._pending = [*unwritten, f"{time.time():.3f} {MARK} started in boot {boot} {MARK}"]
         self._taken = 0
         logs.precede([*self.before, self._pending[-1]])
         self._run_due = self._changed = self._urgent = 0.0

@@ -76,6 +76,20 @@ def test_a_kill_loses_a_second(tmp_path: Path, log: logging.Logger) -> None:
     assert sum("started in boot b1" in line for line in third.before) == 2
 
 
+def test_a_run_that_dies_again_and_again_loses_nothing(tmp_path: Path, log: logging.Logger) -> None:
+    """Runs of one boot that are killed before a batch: the lines of each are there, whatever stands between them."""
+    diary(tmp_path, Card()).end()
+    for number in range(4):
+        logs._ring.lines.clear()  # as in another process
+        logs._ring.count = 0
+        run = diary(tmp_path, Card())
+        log.info("run %d", number)
+        run.tick(1.0)
+    said = " ".join(kept(tmp_path / "card", tmp_path / "run"))
+    assert [f"run {number}" in said for number in range(4)] == [True] * 4
+    assert said.count("started in boot b1") == 5
+
+
 def test_a_power_cut_loses_what_came_after_the_last_batch(tmp_path: Path, log: logging.Logger) -> None:
     """A warning is on the card five seconds later, with all before it; what came since is lost with the memory."""
     first = diary(tmp_path, Card())

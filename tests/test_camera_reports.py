@@ -1,0 +1,33 @@
+"""What is said of a camera stays true when it is said again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from gateway.camera_reports import CameraReports
+from gateway.eyes import Eye
+from gateway.settings import CameraSettings
+
+
+def test_a_rebirth_keeps_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Said anew nothing changes: a camera that has been off for an hour has not just gone off."""
+    said: list[Mapping[str, Any]] = []
+    reports = CameraReports(lambda _topic, payload: said.append(payload))
+    eye = Eye(CameraSettings().model_dump(mode="json"))
+    monkeypatch.setattr(time, "time", lambda: 1000.0)
+    reports.look(eye, 0.0)
+    monkeypatch.setattr(time, "time", lambda: 4600.0)
+    reports.look(eye, 3600.0)
+    assert len(said) == 1
+    reports.forget()
+    reports.look(eye, 3601.0)
+    reports.look(eye, 3602.0)
+    assert len(said) == 2
+    assert said[1] == said[0]
+    eye.known.state = "ok"
+    reports.look(eye, 3603.0)
+    assert said[2]["since"] == 4600.0
