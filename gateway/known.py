@@ -76,6 +76,11 @@ class Known:
         """What recovery has to see to, or nothing: a view that is covered is no matter of the camera's."""
         return "" if self.alive and self.code != "view-frozen" else self.code
 
+    def in_words(self) -> dict[str, Any]:
+        """Return what up/health has as codes only, for whoever stands at the pole."""
+        faults = {code: {"message": message, "hint": hint} for code, (message, hint) in sorted(self.faults.items())}
+        return {"simulated": self.simulated, "faults": faults}
+
     def take(self, news: Draft | dict[str, Any]) -> Draft | None:
         """Take what the eye said; return it when it is a draft.
 

@@ -241,6 +241,7 @@ class Reports:
                 "errors": self._loaded.errors,
             },
             "dropped": dict(dropped),
+            "cameras": {eye.name: eye.known.in_words() for eye in self._eyes},
             "health": self._health() | {"problems": sorted({*codes, *self._quiet}), "outbox": self._now_store},
         }
 

@@ -15,7 +15,7 @@ import pytest
 from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code
 from gateway.selftest.check import Check
 from tests.conftest import Mosquitto, Sniffer, wait_for
-from tests.running import Gateway, check_contract, make_clip
+from tests.running import STREET, Gateway, check_contract, make_clip
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
 
@@ -132,6 +132,36 @@ def test_a_running_daemon_says_why_a_camera_is_off(corner: Gateway) -> None:
         _, checks = selftest(corner.config)
         assert "absent.npy" in checks["camera.cam0"]["message"]
         assert "spelling" in checks["camera.cam0"]["hint"]
+    finally:
+        corner.stop()
+
+
+def test_a_running_daemon_is_judged_as_the_parts_alone(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """Beside a running daemon too, a lost mask is a failure in words, and a simulated corner is no working camera."""
+    corner = Gateway(tmp_path, mosquitto, [STREET], mask_file=f'"{tmp_path}/mask.png"').start()
+    try:
+        wait_for(lambda: corner.status()["cameras"]["cam0"]["faults"], "the missing mask to be noticed")
+        corner.wait_camera("ok")
+        code, checks = selftest(corner.config)
+        assert code == FAILURES
+        assert checks["mask.cam0"]["result"] == "failure"
+        assert "mask.png" in checks["mask.cam0"]["message"]
+        assert "until then no picture leaves" in checks["mask.cam0"]["hint"]
+        assert checks["camera.cam0"]["result"] == "warning"
+        assert "SIMULATED" in checks["camera.cam0"]["message"]
+    finally:
+        corner.stop()
+
+
+def test_a_file_that_is_not_in_force_is_told(corner: Gateway) -> None:
+    """Whoever changed the file and did not restart the daemon reads that something else was tested."""
+    corner.start()
+    try:
+        corner.wait_camera("ok")
+        corner.config.write_text(corner.config.read_text().replace('area = "north"', 'area = "south"'))
+        _, checks = selftest(corner.config)
+        assert checks["daemon.running"]["result"] == "warning"
+        assert "restart" in checks["daemon.running"]["hint"]
     finally:
         corner.stop()
 

@@ -124,7 +124,8 @@ def _outbox(loaded: Loaded) -> Check:
             outbox.close()
     except (OSError, GatewayError) as error:
         hint = getattr(error, "hint", "") or "check that the card is not full or read-only, and who owns the folder"
-        return Check("outbox.writes", "failure", f"{folder}: {error}", hint)
+        text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return Check("outbox.writes", "failure", f"{folder}: {text}", hint)
     if kept != [name]:
         return Check("outbox.writes", "failure", f"{folder}: what was written was not read back", "exchange the card")
     if took > SLOW_SYNC_MS:
