@@ -170,6 +170,10 @@ class Daemon:
             GatewayError: another gateway runs with the same runtime folder.
         """
         self._stay_alone()
+        for complaint in self._loaded.errors:  # up/config says it to the centre; this to whoever reads the log
+            log.warning("the last good configuration is in force, because of: %s", complaint)
+        for warning in self._loaded.warnings:
+            log.warning("%s", warning)
         threading.excepthook = self._thread_died
         self._listen_to_signals()
         self._selector.register(self._woken, selectors.EVENT_READ, self._drain_wake_up)

@@ -228,6 +228,7 @@ def test_the_last_good_configuration_is_in_force_and_says_so(start: Start, sniff
     report = states(sniffer, "config")[-1]
     assert report["revision"] == states(sniffer, "config")[0]["revision"]
     assert '"NORTH"' in report["errors"][0]
+    assert "the last good configuration is in force, because of: " in gateway.log.read_text()
 
 
 def test_the_device_introduces_itself(start: Start, sniffer: Sniffer) -> None:
