@@ -235,6 +235,8 @@ def _logs(options: argparse.Namespace) -> int:
         found = ask(settings.runtime_dir / SOCKET_NAME, {"ask": "logs"})["lines"]
     except NotRunning:
         found = diary.kept(settings.store.dir, settings.runtime_dir)
+    if not found:
+        sys.stderr.write(f"gateway: no log lines are kept in {settings.store.dir} or {settings.runtime_dir}\n")
     sys.stdout.writelines(f"{diary.readable(line)}\n" for line in found)
     return 0
 

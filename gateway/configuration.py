@@ -161,7 +161,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}", "check its owner and mode") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise SettingsError(
-            f"{path}: is not valid TOML: {error}", "correct that line; config/gateway.toml shows every key"
+            f"{path}: is not valid TOML: {error}",
+            "correct that line; every key is shown in config/gateway.toml, on a device in "
+            "/usr/share/doc/camera-gateway/examples/gateway.toml",
         ) from None
 
 

@@ -156,7 +156,10 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str,
             while part := asker.recv(REQUEST_BYTES):
                 heard += part
         except (FileNotFoundError, ConnectionRefusedError):
-            raise NotRunning(f"no gateway is running (nobody listens on {path})") from None
+            raise NotRunning(
+                f"no gateway is running (nobody listens on {path})",
+                "sudo systemctl start camera-gateway; one with a configuration of its own: --config FILE",
+            ) from None
         except PermissionError:
             raise GatewayError(
                 f"{path}: permission denied", "ask as root or as a member of group camera-gateway"

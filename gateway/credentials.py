@@ -29,8 +29,9 @@ def broker_of(settings: BrokerSettings) -> Broker:
         try:
             lines = settings.password_file.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
             raise SettingsError(
-                f"broker.password_file: {settings.password_file} cannot be read: {error}",
+                f"broker.password_file: {settings.password_file} cannot be read: {why}",
                 "put the password on its first line, readable by the user camera-gateway only (mode 0600)",
             ) from None
         password = lines[0].strip() if lines else ""
@@ -62,6 +63,7 @@ def doubts(settings: Settings) -> list[str]:
             found.append(f"cameras.{number}.source: there is no file or folder {source.place}")
     found += [
         f"{key}: {path} is not there, or may not be read"
+        + ("; no picture leaves this camera until it is" if key.endswith("mask_file") else "")
         for key, path in files.items()
         if path is not None and not os.access(path, os.R_OK)
     ]

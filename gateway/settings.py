@@ -239,5 +239,6 @@ class Settings(BaseSettings):
         if "gateway" in names:
             raise ValueError("the camera name 'gateway' is reserved for the device itself")
         if len(set(names)) < len(names):
-            raise ValueError(f"two cameras have the same name: {', '.join(names)}")
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"two cameras have the same name: {', '.join(twice)}")
         return cameras

@@ -75,13 +75,16 @@ def status(settings: Settings) -> int:
 
 def show(settings: Settings) -> int:
     """Print a line for each message that waits, in the order of urgency; return the exit code."""
-    now = time.time()
+    now, waits = time.time(), False
     for row in _rows(settings):
+        waits = True
         length = len(base64.b64decode(row["payload"]))
         sys.stdout.write(
-            f"{row['stream']:<6} {row['seq']:>8}  rank {row['rank']}  {now - row['wall']:>8.0f} s old  "
+            f"{row['stream']:<6} {row['seq']:>8}  rank {row['rank']}  {max(0.0, now - row['wall']):>8.0f} s old  "
             f"{length:>6} bytes  {row['topic']}\n"
         )
+    if not waits:
+        sys.stderr.write("gateway: nothing waits for the centre\n")
     return 0
 
 
