@@ -111,6 +111,7 @@ def test_installs_what_the_system_needs(unpacked: Path) -> None:
         "usr/lib/tmpfiles.d/camera-gateway.conf": "systemd/camera-gateway.tmpfiles",
         "usr/share/polkit-1/rules.d/50-camera-gateway.rules": "systemd/camera-gateway.rules",
         "etc/camera-gateway/gateway.toml": "config/gateway.toml",
+        "usr/share/doc/camera-gateway/examples/gateway.toml": "config/gateway.toml",
     }.items():
         assert (unpacked / place).read_bytes() == (TREE / source).read_bytes()
     shared = (unpacked / "etc/rpi-image-gen/slot-shared.d/camera-gateway.conf").read_text()
@@ -120,6 +121,14 @@ def test_installs_what_the_system_needs(unpacked: Path) -> None:
         ["git", "-C", str(TREE), "log", "-1", "--format=%ct"], check=True, capture_output=True, text=True
     )
     assert epoch == int(os.environ.get("SOURCE_DATE_EPOCH") or when.stdout)
+
+
+def test_the_manual_names_files_that_are_there(unpacked: Path) -> None:
+    """What the manual page lists below /usr is in the package under that name."""
+    named = re.findall(r"^\.I (/usr/\S+)", (TREE / "scripts/deb/gateway.1").read_text(), re.MULTILINE)
+    assert len(named) >= 2
+    for path in named:
+        assert (unpacked / path.removeprefix("/")).is_file(), path
 
 
 def test_configuration_is_the_administrators(package: Path) -> None:

@@ -83,6 +83,13 @@ Publish to `down/cmd/{name}`, not retained, with QoS 1, and wait for the answer 
 {"id": "0f3a9c21-0000-4000-8000-000000000001", "not_after": 1795478400, "args": {"camera": "cam0"}, "by": "anna"}
 ```
 
+`not_after` of that example is past. To see a gateway answer, from a shell, with your area and gateway:
+
+```
+ID=$(cat /proc/sys/kernel/random/uuid) UNTIL=$(($(date +%%s) + 60))
+mosquitto_pub -V 5 -q 1 -t citycam/v1/AREA/GATEWAY/down/cmd/ping -m '{"id": "'$ID'", "not_after": '$UNTIL'}'
+```
+
 | name | args | answer (`status` is done, failed or refused) |
 |---|---|---|
 | `ping` | | done |
