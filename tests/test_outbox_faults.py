@@ -122,6 +122,33 @@ def test_salvage_tries_again_what_could_not_be_stored(memory: Path, monkeypatch:
     fresh.close()
 
 
+def test_a_card_that_fails_while_memory_moves_to_it_keeps_its_store(
+    memory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is closed in order and tried again later: neither set aside, nor under another epoch."""
+    path = memory / "outbox.db"
+    old, ids = with_alarms(path)
+    old.close()
+    card = CardOrMemory(str(path), 8 << 20, 0, Kept())
+    held = card.outbox = card._in_memory()
+    held.put([message(Rank.ALARM, 1, epoch=held.epoch)])
+
+    def fails(*_given: object, **_named: object) -> None:
+        raise StoreError("an input/output error", "")
+
+    card._reopen_at = 0.0
+    with monkeypatch.context() as broken:
+        broken.setattr(Outbox, "put", fails)
+        with pytest.raises(StoreError):
+            card.use()
+    card._reopen_at = 0.0
+    back = card.use()
+    assert (back.path, back.epoch, back.set_aside) == (str(path), old.epoch, None)
+    assert {each.id for each in everything(back, "alarm")} == ids
+    assert len(list(everything(back, "saved"))) == 1
+    back.close()
+
+
 @pytest.mark.parametrize("origin", ["", "0000aaaa", "0000aaaa/alarm/1x", "0000aaaa/alarm/1/2", "////"])
 def test_a_saved_row_with_a_damaged_name_can_go(memory: Path, origin: str) -> None:
     """The card has changed what names it: it is evicted or expires like any other, and the store works on."""

@@ -109,13 +109,27 @@ class CardOrMemory:
         except StoreError as error:
             self.problem = error
             return memory
-        for stream in STREAMS:
-            place = 0
-            while found := memory.pending(stream, place, 256):
-                for chunk in chunks(message for _, message in found):
-                    outbox.put(chunk)
-                place = found[-1][0]
-        outbox.end_epoch(memory.epoch)
+        try:
+            _move(memory, outbox)
+        except StoreError:
+            with contextlib.suppress(StoreError):
+                outbox.close()  # in order, or the next attempt would take it for one that lost its journal
+            raise
         memory.abandon()
         self.problem = None
         return outbox
+
+
+def _move(memory: Outbox, card: Outbox) -> None:
+    """Put what waits in one store into the other.
+
+    Raises:
+        StoreError: not all of it could be stored.
+    """
+    for stream in STREAMS:
+        place = 0
+        while found := memory.pending(stream, place, 256):
+            for chunk in chunks(message for _, message in found):
+                card.put(chunk)
+            place = found[-1][0]
+    card.end_epoch(memory.epoch)
