@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.uplink.mqtt import Connection
 from gateway.uplink.receipts import apply, read_ack
 from gateway.wire.draft import Rank
-from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,6 +80,29 @@ def test_alarms_wait_for_the_centre_when_it_is_to_confirm(
     ack(again, alarm=(5, []))
     wait_for(lambda: again.spool.status()["rows"] == 1, "only the newest to be unconfirmed")
     again.stop()
+
+
+def test_unconfirmed_alarms_leave_again_after_each_connect(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer
+) -> None:
+    """A broker may die with what it had acknowledged: what the centre has not confirmed is sent again, the rest not."""
+    gateway = Gateway(tmp_path / "store", mosquitto.broker, confirm_centre=True).start()
+    made = [gateway.make(Rank.ALARM) for _ in range(3)]
+    event = gateway.make(Rank.END)
+    sniffer.wait_payloads(ROOT, {found.payload for found in [*made, event]})
+    wait_for(lambda: gateway.link.status()["acked"] == 4, "the broker to acknowledge")
+    wait_for(lambda: gateway.spool.status()["waiting_in_ram"] == 0, "the alarms to be stored")
+    ack(gateway, alarm=(1, []))
+    wait_for(lambda: gateway.spool.status()["rows"] == 2, "two to be unconfirmed")
+    other = Connection(mosquitto.broker, ADDRESS.gateway)  # takes our place, and goes
+    other.open()
+    wait_for(lambda: other.wait(1.0), "the other to be taken in")
+    other.close()
+    sniffer.wait_until(
+        lambda seen: sum(found[1] == made[2].payload for found in seen) == 2, "the unconfirmed ones again"
+    )
+    assert sniffer.payloads("/event/")[4:] == [made[1].payload, made[2].payload]
+    gateway.stop()
 
 
 @pytest.mark.parametrize(

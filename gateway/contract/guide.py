@@ -110,9 +110,10 @@ Failed with `no-camera`, `camera-off`, `timeout` or `busy`.
 Say what you have on `down/ack`, retained, as often as you like: `{"epoch": "...", "lanes": {"event": {"upto": 17,
 "missing": [[3, 5]]}}}`. What is missing is sent again, or stands in `up/gap`. Of `missing` the first 256 ranges of a
 lane are taken, of `epoch` only the present one. With `delivery.confirm = "centre"` an alarm stays in the gateway's
-store until `upto` covers it. A broker that dies takes with it what it had acknowledged and not yet handed on (mosquitto
-even with persistence, unless it writes after each message): numbers that you miss after that, and that stand in no gap,
-come again when you ask, for 24 hours; pictures do not, they are answered with a gap.
+store until `upto` covers it, and is sent again after each connect until then. A broker that dies takes with it what it
+had acknowledged and not yet handed on (mosquitto even with persistence, unless it writes after each message): numbers
+that you miss after that, and that stand in no gap, come again when you ask, for 24 hours; pictures do not, they are
+answered with a gap.
 
 ## How fast a city comes back
 

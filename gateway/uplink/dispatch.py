@@ -139,6 +139,8 @@ class Dispatch:
             self._unsaid = dict.fromkeys(self._states)
             self._paused.clear()
             self._beats.clear()
+            if self._confirm_centre:  # the broker may have died with what it had acknowledged and not handed on
+                self._lanes["alarm"].rewind(1)
 
     def closed(self) -> None:
         """Note that the connection is over: what was on its way will leave again, first and in order."""
