@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from gateway.linkage import Linkage
     from gateway.reboot import Reboot
     from gateway.uplink.link import Link
+    from gateway.uplink.outbox import Outbox
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
     from gateway.wire.payloads import BootOffset, ConfigReport
@@ -259,7 +260,7 @@ class Reports:
         known = self._offset
         if offset is None or (known is not None and abs(offset - known) < 1.0):
             if not self._remembered:
-                self._spool.remember(self._boot, None)
+                self._spool.call(lambda outbox: note_boot(outbox, self._boot))
         else:
             self._offset = offset
             self._spool.remember(self._boot, round(offset, 3), round(time.time(), 3))
@@ -316,3 +317,13 @@ class Reports:
                 rate_share=self.share,
             )
         )
+
+
+def note_boot(outbox: Outbox, boot: str) -> None:
+    """Note a boot whose clock nobody has set yet; what an earlier run of it has learnt of its clock stays known.
+
+    Raises:
+        StoreError: it could not be written.
+    """
+    if all(each["boot"] != boot for each in outbox.boots()):
+        outbox.remember(boot, None)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import StoreError
+from gateway.reporting import note_boot
 from gateway.uplink import store
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import Outbox
@@ -147,6 +148,18 @@ def test_a_card_that_fails_while_memory_moves_to_it_keeps_its_store(
     assert {each.id for each in everything(back, "alarm")} == ids
     assert len(list(everything(back, "saved"))) == 1
     back.close()
+
+
+def test_a_restart_without_a_time_server_forgets_no_clock(memory: Path) -> None:
+    """The same boot, and nobody keeps the clock right any more: what came before it was set can still be dated."""
+    outbox, _ = with_alarms(memory / "outbox.db", 1)
+    note_boot(outbox, "00000b00")
+    assert outbox.boots() == [{"boot": "00000b00", "offset": None, "since": None}]
+    outbox.remember("00000b00", 1_700_000_000.5, 1_700_000_100.0)
+    known = outbox.boots()
+    note_boot(outbox, "00000b00")
+    assert outbox.boots() == known
+    outbox.close()
 
 
 @pytest.mark.parametrize("origin", ["", "0000aaaa", "0000aaaa/alarm/1x", "0000aaaa/alarm/1/2", "////"])
