@@ -33,6 +33,10 @@ class NotRunning(GatewayError):
     """No daemon answers on the socket."""
 
 
+class NotAllowed(GatewayError):
+    """A daemon may listen on the socket; whoever asks has no right to know."""
+
+
 class ControlServer:
     """Accepts askers on the main loop's selector."""
 
@@ -144,7 +148,8 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str,
 
     Raises:
         NotRunning: no daemon listens there.
-        GatewayError: it listens and does not answer, or we may not ask.
+        NotAllowed: we may not ask.
+        GatewayError: it listens and does not answer.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asker:
         asker.settimeout(timeout)
@@ -161,8 +166,8 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 10.0) -> dict[str,
                 "sudo systemctl start camera-gateway; one with a configuration of its own: --config FILE",
             ) from None
         except PermissionError:
-            raise GatewayError(
-                f"{path}: permission denied", "ask as root or as a member of group camera-gateway"
+            raise NotAllowed(
+                f"{path}: permission denied", "run it with sudo, or as a member of the group camera-gateway"
             ) from None
         except TimeoutError:
             raise GatewayError(

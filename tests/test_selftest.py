@@ -176,6 +176,28 @@ def test_a_broken_configuration_could_not_run(tmp_path: Path) -> None:
     assert '"BAD"' in checks["config.valid"]["message"]
 
 
+WITHOUT_RIGHTS = """
+import codecs, ctypes, os, sys; from gateway.selftest import run
+codecs.lookup("ascii")  # this Python itself may be in a folder that the other user must not read
+if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
+sys.exit(run(None, [f"runtime_dir={sys.argv[1]}"], as_json=False))
+"""
+
+
+def test_without_rights_it_does_not_judge_the_corner(tmp_path: Path) -> None:
+    """Whoever forgot sudo is told so, and not that the corner does not work; exit code 3."""
+    folder = tmp_path / "run"
+    folder.mkdir(mode=0)
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
+    command = [sys.executable, "-c", WITHOUT_RIGHTS, str(folder)]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60, env=environ, text=True)
+    folder.chmod(0o700)
+    assert done.returncode == COULD_NOT_RUN, done.stderr
+    assert "permission denied" in done.stdout
+    assert "sudo" in done.stdout
+    assert done.stdout.endswith("the test could not run\n")
+
+
 def test_lines_are_for_people(corner: Gateway) -> None:
     """Without --json there is a line for each part, what to do below what is wrong, and a verdict at the end."""
     command = [sys.executable, "-m", "gateway", "selftest", "--config", str(corner.config)]

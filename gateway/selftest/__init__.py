@@ -13,7 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from gateway.configuration import load
-from gateway.control import SOCKET_NAME, NotRunning, ask
+from gateway.control import SOCKET_NAME, NotAllowed, NotRunning, ask
 from gateway.device import health
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.problems import problems
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 MARKS: dict[Result, str] = {"ok": " ok ", "warning": "WARN", "failure": "FAIL", "skipped": "skip"}
 FINE, WARNINGS, FAILURES, COULD_NOT_RUN = range(4)
+WITHOUT_THESE = {"config.valid", "rights.ask"}
+"""Where one of these fails nothing is known of the corner."""
 
 
 def run(file: Path | None, sets: Sequence[str], *, as_json: bool) -> int:
@@ -56,9 +58,9 @@ def run(file: Path | None, sets: Sequence[str], *, as_json: bool) -> int:
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """0: all fine; 1: warnings; 2: failures; 3: the test could not run, because the configuration cannot be used."""
+    """0: all fine; 1: warnings; 2: failures; 3: the test could not run, for its configuration or for want of rights."""
     failed = [check for check in checks if check.result == "failure"]
-    if any(check.id == "config.valid" for check in failed):
+    if any(check.id in WITHOUT_THESE for check in failed):
         return COULD_NOT_RUN
     if failed:
         return FAILURES
@@ -79,6 +81,8 @@ def _checks(file: Path | None, sets: Sequence[str]) -> Iterator[Check]:
     except NotRunning:
         yield Check("daemon.running", "ok", "no gateway is running: every part is tried here")
         yield from every_part(loaded)
+    except NotAllowed as error:
+        yield Check("rights.ask", "failure", str(error), error.hint)
     except GatewayError as error:
         yield Check("daemon.running", "failure", str(error), error.hint)
     else:
