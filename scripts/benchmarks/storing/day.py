@@ -4,7 +4,9 @@ Episodes come at random (exponential gaps, seeded) and last 4 to 20 s: a start, 
 The spool's own times are divided by the same factor as the hour's, so there are as many commits for as many messages as
 in real time, as long as the broker answers much sooner than the shortest of them (1.5 s by the factor). Counted below
 the file system (sectors written to a loop device with ext4) where that can be had, and always as what this process
-hands to the kernel. What ext4 commits every 5 s for its own sake is not compressed.
+hands to the kernel. The day begins with a long journal that is written back, and ends with everything written back and,
+with the link up, as many delivered events expired as came. What ext4 commits every 5 s for its own sake is not
+compressed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from storing.rivals import written
 
 from gateway.uplink import store, unwritten
 from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.room import Kept
 from gateway.wire.draft import Rank
 from tests.conftest import Gateway, Mosquitto, Sniffer, message, wait_for
 
@@ -86,14 +89,19 @@ def _run(
     _lengthen_journal(gateway)
     os.sync()
     before = (_sectors(counters), written())
-    payload = _episodes(gateway, minutes, speed)
+    payload, events = _episodes(gateway, minutes, speed)
     times = 24 * 60 / minutes
     if link_up:
         wait_for(lambda: gateway.link.status()["inflight"] == 0, "everything to be acknowledged")
+        unwritten.REPLAY_SECONDS = 0.0  # what waits for the next batch belongs to this day
+        gateway.spool.call(lambda _: None)
+        wait_for(lambda: gateway.spool.status()["delivered"] == events, "everything to be kept for replay")
+    status = gateway.spool.status()
+    if link_up:
+        _expire(gateway)
+    gateway.stop()  # writes the journal back
     os.sync()
     after = (_sectors(counters), written())
-    status = gateway.spool.status()
-    gateway.stop()
     sniffer.stop()
     mosquitto.stop()
     device = None if before[0] is None or after[0] is None else (after[0] - before[0]) * 512
@@ -112,7 +120,10 @@ def _run(
 
 
 def _lengthen_journal(gateway: Gateway) -> None:
-    """Bring the journal to its full length, which a gateway that has run for some hours has: then it grows no more."""
+    """Bring the journal to its full length, which a gateway that has run for some hours has: then it grows no more.
+
+    It is written back here: else the day would pay for it, many times over where it is scaled up.
+    """
     done = threading.Event()
 
     def fill(outbox: Outbox) -> None:
@@ -122,14 +133,27 @@ def _lengthen_journal(gateway: Gateway) -> None:
             for chunk in chunks(made):
                 outbox.put(chunk)
             outbox.done(each.key for each in made)
+        outbox.reserve("media", 1)
         done.set()
 
     gateway.spool.call(fill)
     wait_for(done.is_set, "the journal to be long")
 
 
-def _episodes(gateway: Gateway, minutes: float, speed: float) -> int:
-    """Hand in episodes at their times; return the payload's bytes."""
+def _expire(gateway: Gateway) -> None:
+    """Remove as many delivered events as came: after the first day as many leave in a day."""
+    done = threading.Event()
+
+    def expire(outbox: Outbox) -> None:
+        outbox.keep(Kept(replay=0.0)).expire()
+        done.set()
+
+    gateway.spool.call(expire)
+    wait_for(done.is_set, "delivered events to expire")
+
+
+def _episodes(gateway: Gateway, minutes: float, speed: float) -> tuple[int, int]:
+    """Hand in episodes at their times; return the payload's bytes and the number of events."""
     rng = random.Random(5)
     steps = []
     begins, number = 0.0, 0
@@ -149,7 +173,7 @@ def _episodes(gateway: Gateway, minutes: float, speed: float) -> int:
         size = PICTURE_BYTES if rank == Rank.PICTURE else 0
         made = gateway.make(rank, size=size, alarm=alarm, episode=f"episode-{number}")
         total += len(made.payload)
-    return total
+    return total, sum(rank != Rank.PICTURE for _, _, rank, _ in steps)
 
 
 def _sectors(counters: Path | None) -> int | None:
