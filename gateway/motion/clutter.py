@@ -75,6 +75,11 @@ class Clutter:
         octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
         return self._loose[octave] < _CALM and self._births[octave] <= _STORM / 2
 
+    def alone(self, thing: Thing) -> bool:
+        """Say whether hardly anything of half its size moves besides it, though it is not believed itself."""
+        octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
+        return self._loose[octave] < 1.0 + _CALM and self._births[octave] <= _STORM / 2
+
     def reach_at(self, thing: Thing) -> float:
         """Return how far things got that were born about where this one was, and were never believed."""
         column = int((thing.start[0] + thing.start[2]) / 2) // _TILE

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.motion.background import Background
-    from gateway.motion.regions import Regions
+    from gateway.motion.regions import Region, Regions
     from gateway.motion.thing import Thing
     from gateway.motion.tracks import Tracks
 
@@ -59,19 +59,24 @@ class Standing:
             region = thing.region
             if region is None:
                 continue
-            if wobbles(thing, t, stormy=tracks.loose() > _STORMY):
+            if not thing.confirmed and tracks.promising(thing, t):
+                self._keep_out(region)
+            elif wobbles(thing, t, stormy=tracks.loose() > _STORMY):
                 ended += tracks.forget(thing)
             elif _belongs(thing, t):
                 for part in (region, *thing.parts):
                     model.absorb(part.at, regions.mask(part), now)
                 ended += tracks.forget(thing)
             elif thing.confirmed:
-                at = (slice(max(0, region.y - 2), region.y + region.h + 2),
-                      slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
-                self._hold[at] = 0
-                self._free[at] = False
-                self._holding = True
+                self._keep_out(region)
         return ended
+
+    def _keep_out(self, region: Region) -> None:
+        at = (slice(max(0, region.y - 2), region.y + region.h + 2),
+              slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
+        self._hold[at] = 0
+        self._free[at] = False
+        self._holding = True
 
     def release(self) -> None:
         """Hold nothing any more."""

@@ -34,6 +34,8 @@ class Thing:
     edge: float = 0.0
     own: float = 1.0
     moving: float = 0.0
+    lively: float = 0.0
+    """The same as `moving` over the last second or two: who is far away stands between two steps."""
     start: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
     """Left, top, right and bottom when it was first seen."""
     went: float = 0.0
@@ -52,6 +54,18 @@ class Thing:
     """How unlikely it is that chance put its regions where they were expected, as a negative natural logarithm."""
     path: float = 0.0
     """Length of the way, in cells: leaves go far and get nowhere."""
+    slow: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """Its sides without the swing of arms and legs: a running mean over the better part of a second."""
+    slow_start: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    """The same when they were first known."""
+    slow_at: tuple[float, float] = (0.0, 0.0)
+    """The middle of those sides when it last counted for the way."""
+    slow_path: float = 0.0
+    """Length of the way that this middle went, in cells."""
+    slow_hits: int = 0
+    """Frames that this was measured for."""
+    drift: float = 0.0
+    """How far those sides went the same way: who walks straight at the camera gets there slowly."""
     anchor: tuple[float, float] = (0.0, 0.0)
     """Where it stood when it last took a step."""
     stepped: float = 0.0

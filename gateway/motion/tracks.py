@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gateway.motion.clutter import Clutter
 from gateway.motion.joining import join
 from gateway.motion.thing import Thing
-from gateway.motion.trust import OWN, cast, earned, measure_progress, outlasts, shaded
+from gateway.motion.trust import OWN, cast, earned, measure_progress, outlasts, promising, shaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from gateway.motion.regions import Region
 
 _MISSED = 3.0  # evidence that a frame without it takes away
+_KNOWN = 5  # hits after which the slow sides are known
+_SLOW = 0.7  # seconds over which they are a mean
+_ASTRAY = 2.5  # cells that it may go without getting anywhere before this is measured anew
+_STEP = 0.75  # cells that their middle must go before it counts
+_LATE = 1.5  # seconds within which who walks across is believed
+_HOPE = 30.0  # seconds that something may take until it is believed
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
@@ -66,7 +72,7 @@ class Tracks:
                     self._next, x, y, region.w, region.h, t, t, region.area,
                     edge=region.edge, own=region.own, contrast=region.contrast, moving=region.moving,
                     flared=self.flaring, start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
-                    anchor=(x, y), stepped=t, region=region,
+                    anchor=(x, y), stepped=t, region=region, slow=_sides(region), lively=region.moving,
                 )
             )  # fmt: skip
             self._next += 1
@@ -105,18 +111,48 @@ class Tracks:
             thing.h += 0.5 * (bottom - top - thing.h)
             thing.area += 0.5 * (region.area - thing.area)
             thing.went = self._translation(thing, left, top, right, bottom)
+            self._drift(thing, (left, top, right, bottom), dt)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
         thing.contrast += 0.3 * (region.contrast - thing.contrast)
         thing.shade += 0.3 * (shaded(region) - thing.shade)
         thing.own += 0.3 * (region.own - thing.own)
         thing.moving += 0.3 * (region.moving - thing.moving)
+        thing.lively += 0.08 * (region.moving - thing.lively)
         step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
         if step > max(1.5, 0.15 * (thing.w + thing.h)):
             thing.anchor, thing.stepped = (thing.x, thing.y), t
         measure_progress(thing, t)
         if not thing.confirmed and self._believable(thing, t):
             thing.confirmed = True
+
+    def _drift(self, thing: Thing, sides: tuple[float, float, float, float], dt: float) -> None:
+        """Measure where it goes in the long run: a box whose parts come and go jumps more than a far walker steps."""
+        known = thing.hits > _KNOWN
+        share = min(1.0, dt / _SLOW) if known else 0.5
+        left, top, right, bottom = slow = (
+            thing.slow[0] + share * (sides[0] - thing.slow[0]),
+            thing.slow[1] + share * (sides[1] - thing.slow[1]),
+            thing.slow[2] + share * (sides[2] - thing.slow[2]),
+            thing.slow[3] + share * (sides[3] - thing.slow[3]),
+        )
+        thing.slow = slow
+        middle = ((left + right) / 2, (top + bottom) / 2)
+        astray = thing.slow_path > _ASTRAY and not thing.confirmed and thing.drift < 0.5 * thing.slow_path
+        if not known or astray:  # what was seen first may have been a leg, or the trace of somebody else
+            thing.slow_start, thing.slow_at = slow, middle
+            thing.slow_path = thing.drift = 0.0
+            thing.slow_hits = 0
+            return
+        thing.slow_hits += 1
+        step = abs(middle[0] - thing.slow_at[0]) + abs(middle[1] - thing.slow_at[1])
+        if step >= _STEP:
+            thing.slow_path += step
+            thing.slow_at = middle
+        first = thing.slow_start
+        cut = (sides[0] <= 0, sides[2] >= self._width, sides[1] <= 0, sides[3] >= self._height)
+        thing.drift = _together(left - first[0], right - first[2], *cut[:2])
+        thing.drift += _together(top - first[1], bottom - first[3], *cut[2:])
 
     def _translation(self, thing: Thing, left: float, top: float, right: float, bottom: float) -> float:
         """Return how far the sides went together; a side at the picture's border does not count."""
@@ -152,6 +188,11 @@ class Tracks:
             and thing.area >= 4
             and self._clutter.rare(thing)
         ]
+
+    def promising(self, thing: Thing, t: float) -> bool:
+        """Say whether it may be who walks straight at the camera: it lives, alone, and gets nowhere for seconds."""
+        age, steady = t - thing.born, not (self.wary or self.lit)
+        return steady and _LATE < age < _HOPE and promising(thing) and self._clutter.alone(thing)
 
     def forget(self, thing: Thing) -> list[int]:
         """Drop a track; return its id when it was confirmed."""

@@ -23,6 +23,7 @@ _STEADY = 0.25
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _GLARE = 1800  # units brighter than the background: an insect before the lamp
 _PATIENT = 8  # frames
+_LONG = 16  # frames
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
 _SURE = 7.0  # evidence that a track needs
 _PROGRESS = 1.5  # seconds between two measurements of progress
@@ -48,14 +49,50 @@ def earned(
         return False
     if lit and (thing.own < _OWN_LIT or (thing.flared and thing.hits < _PATIENT)):
         return False
-    if (wary and thing.area < 30) or (clutter.weathers(thing) and not outlasts(thing)) or _darts(thing, *size):
+    if (
+        (wary and thing.area < 30 and not _crossed(thing))
+        or (clutter.weathers(thing) and not outlasts(thing))
+        or _darts(thing, *size)
+    ):
         return False
     small = thing.area < 12
     if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
         return False
-    if thing.went < (0.7 if small or thing.hits < 10 else 0.4) * thing.path:
-        return False
-    return thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
+    if not wary and not lit and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
+        return True
+    straight = thing.went >= (0.7 if small or thing.hits < 10 else 0.4) * thing.path
+    return straight and thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
+
+
+def promising(thing: Thing) -> bool:
+    """Say whether it is as sharp and lively as a person, however little it moved so far."""
+    sharp = thing.edge > 0.4 and thing.own > OWN
+    return sharp and thing.lively > 0.3 and thing.hits >= 5 and thing.area >= 4 and thing.w < 1.5 * thing.h
+
+
+def _approaches(thing: Thing, clutter: Clutter) -> bool:
+    """Say whether it went somewhere in the long run, though its box jumps about more than that.
+
+    Who comes straight at the camera moves by less than a cell a second while far away, and grows. The mean of the
+    sides shows it; what pulsates or sways has both sides where they were.
+    """
+    return (
+        thing.slow_hits >= _LONG
+        and thing.evidence >= 6 * _SURE
+        and _drifts(thing)
+        and thing.drift >= clutter.reach_at(thing)
+    )
+
+
+def _drifts(thing: Thing) -> bool:
+    """Say whether the mean of its sides went somewhere, and mostly straight there."""
+    return thing.drift >= max(1.2, 0.15 * (thing.w + thing.h), 0.5 * thing.slow_path)
+
+
+def _crossed(thing: Thing) -> bool:
+    """Say whether it left the place where it began far behind: no change of light does that for so long."""
+    far = 1.5 * max(thing.w, thing.h, 6.0)
+    return outlasts(thing) and thing.went > far and thing.went > 0.5 * thing.path
 
 
 def cast(things: Sequence[Thing], thing: Thing, width: int, height: int) -> bool:
@@ -87,7 +124,7 @@ def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
 
     stormy: much moves that belongs to nothing.
     """
-    seething = t - thing.stepped > _SEETHES and thing.moving > 0.5
+    seething = t - thing.stepped > _SEETHES and thing.moving > 0.5 and not (promising(thing) and _drifts(thing))
     to_and_fro = thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h)
     aimless = (
         stormy
