@@ -74,8 +74,12 @@ def test_the_same_picture_for_ever_is_opened_anew(tmp_path: Path, mosquitto: Mos
         assert gateway.stop() == 0
     finally:
         gateway.stop(signal.SIGKILL)
-    phases = [each["data"]["phase"] for each in events(sniffer, "view")]
-    assert phases == ["start", "end"]
+    phases: dict[str, list[str]] = {}
+    for each in events(sniffer, "view"):
+        phases.setdefault(each["correlationid"], []).append(each["data"]["phase"])
+    # A machine that is busy elsewhere may hold frames up so long that there is a second alarm: none may stay open.
+    assert phases
+    assert all(each == ["start", "end"] for each in phases.values()), phases
 
 
 def test_a_short_stall_costs_nothing(
