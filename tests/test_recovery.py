@@ -79,7 +79,7 @@ def test_the_same_picture_for_ever_is_opened_anew(tmp_path: Path, mosquitto: Mos
         phases.setdefault(each["correlationid"], []).append(each["data"]["phase"])
     # A machine that is busy elsewhere may hold frames up so long that there is a second alarm: none may stay open.
     assert phases
-    assert all(each == ["start", "end"] for each in phases.values()), phases
+    assert all(each == ["start", "end"] * (len(each) // 2) for each in phases.values()), phases
 
 
 def test_a_short_stall_costs_nothing(
