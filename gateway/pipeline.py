@@ -124,7 +124,11 @@ class Pipeline:
         return motion
 
     def interrupt(self, t: float) -> None:
-        """End all open episodes, the view's too: no further frame will come. Times in seconds as in the frames."""
+        """End all open episodes, the view's too: no frame will come, or the next one comes from a camera opened anew.
+
+        t: seconds as in the frames.
+        """
+        self.detector.resume()  # or an alarm that ended here would begin again until the view is looked at
         for draft in self.episodes.interrupt(t):
             self._say(draft)
         if self._view_episode is not None:

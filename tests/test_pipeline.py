@@ -218,6 +218,27 @@ def test_a_live_camera_is_no_recording() -> None:
     assert ".npy" in caught.value.hint
 
 
+@pytest.mark.parametrize("repaired", [True, False])
+def test_a_frozen_camera_that_is_opened_anew_raises_no_second_alarm(*, repaired: bool) -> None:
+    """The first frame after it was opened anew ends the matter, however soon it comes; the same picture does not."""
+    rng = np.random.default_rng(3)
+    ground = rng.integers(40, 200, (18, 32), np.uint8).repeat(10, axis=0).repeat(10, axis=1)
+    frames = [ground + rng.integers(0, 3, ground.shape, np.uint8) for _ in range(40)]
+    frames += [frames[-1]] * 401  # a look, then the camera is opened anew, and its first frame follows at once
+    counter = itertools.count(1)
+    drafts: list[Draft] = []
+    values = CameraSettings().model_dump(mode="json")
+    pipeline = Pipeline(values, SIZE, drafts.append, lambda _t: uuid7(next(counter), bytes(10)), simulated=True)
+    for number, luma in enumerate(frames):
+        pipeline.step(Frame(number, number / 10, luma))
+    pipeline.interrupt(44.05)
+    for number in range(441, 460):
+        luma = ground + rng.integers(0, 3, ground.shape, np.uint8) if repaired else frames[-1]
+        pipeline.step(Frame(number, number / 10, luma))
+    phases = [draft.phase for draft in drafts if draft.kind == "view"]
+    assert phases == (["start", "end"] if repaired else ["start", "end", "start"])
+
+
 def test_an_open_view_alarm_ends_with_the_camera() -> None:
     """When the camera stops while its view is wrong, the view's alarm ends too, as `off`: nobody looks any more."""
     pipeline, drafts = run(walk())

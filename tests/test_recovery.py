@@ -74,12 +74,8 @@ def test_the_same_picture_for_ever_is_opened_anew(tmp_path: Path, mosquitto: Mos
         assert gateway.stop() == 0
     finally:
         gateway.stop(signal.SIGKILL)
-    phases: dict[str, list[str]] = {}
-    for each in events(sniffer, "view"):
-        phases.setdefault(each["correlationid"], []).append(each["data"]["phase"])
-    # A machine that is busy elsewhere may hold frames up so long that there is a second alarm: none may stay open.
-    assert phases
-    assert all(each == ["start", "end"] * (len(each) // 2) for each in phases.values()), phases
+    phases = [each["data"]["phase"] for each in events(sniffer, "view")]
+    assert phases == ["start", "end"]
 
 
 def test_a_short_stall_costs_nothing(

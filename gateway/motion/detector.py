@@ -213,6 +213,10 @@ class Detector:
         """Take the view as it is now for the right one: clears "moved"."""
         self._watch.confirm()
 
+    def resume(self) -> None:
+        """Judge the view anew with the next frame: the camera was opened anew, so it says nothing of those before."""
+        self._watch.resume()
+
     def _start(self, t: float, *, anew: bool) -> list[int]:
         self._model.start(self._now, anew=anew)
         self._model.compare(self._now)

@@ -83,6 +83,10 @@ class Watch:
         self._edges = self._edges[:0]
         self._chosen = -1e9
 
+    def resume(self) -> None:
+        """The camera was opened anew: judge its very next frame, what was declared was of the frames before."""
+        self._looked = -1e9
+
     def confirm(self) -> None:
         """A person says that the view is right as it is now."""
         self.view = self._doubt = "ok"
