@@ -38,10 +38,10 @@ from gateway.reboot import Reboot
 from gateway.reporting import Reports
 from gateway.sharpness import Record
 from gateway.state import Memory
-from gateway.uplink import receipts
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
+from gateway.uplink.receipts import read_ack
 from gateway.uplink.room import Kept
 from gateway.uplink.spool import Spool
 from gateway.wire.message import Address
@@ -237,7 +237,7 @@ class Daemon:
 
     def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
         if topic == "down/ack":
-            receipts.apply(receipts.read_ack(payload), self._spool, self._link)
+            self._link.confirmed(read_ack(payload))
         elif topic == "down/config":
             self._wish(payload)
         elif topic.startswith("down/cmd/"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,19 @@ def forbidden(found: list[Import], start: str) -> list[str]:
     ]
 
 
+def circle(found: list[Import]) -> list[str]:
+    """One circle of modules of ours, the types that they take from each other included; empty where there is none."""
+    of: dict[str, set[str]] = {}
+    for each in found:
+        if room(each.of):
+            of.setdefault(each.by, set()).add(each.of)
+    try:
+        TopologicalSorter(of).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
 def house(folder: Path, files: dict[str, str]) -> list[Import]:
     """Imports of a made-up tree: paths in the package without their ending, and their text."""
     for name, text in ({"__init__": ""} | files).items():
@@ -134,6 +148,26 @@ def test_control_a_wrong_direction_is_caught(tmp_path: Path, name: str, text: st
     """An import that leads upwards is caught: at the top of a file, in a function, for types, relative."""
     below = {"settings": "", "device/__init__": "", "errors": ""}
     assert len(wrong_directions(house(tmp_path, below | {name: text}))) == 1
+
+
+def test_nothing_is_imported_in_a_circle() -> None:
+    """Of any two modules one can be understood without the other: no circle, not in functions and not for types."""
+    assert circle(imports(TREE)) == []
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from gateway.uplink import link",
+        "def f():\n    from gateway.uplink.link import Link",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .link import Link",
+    ],
+)
+def test_control_a_circle_is_caught(tmp_path: Path, back: str) -> None:
+    """A circle over three modules is caught, at the start, in a function and for types."""
+    files = {"uplink/__init__": "", "uplink/link": "from gateway.uplink import spool", "uplink/mqtt": back}
+    found = circle(house(tmp_path, files | {"uplink/spool": "from gateway.uplink import mqtt"}))
+    assert set(found) == {"gateway.uplink.link", "gateway.uplink.spool", "gateway.uplink.mqtt"}
 
 
 def test_libraries_have_their_places() -> None:

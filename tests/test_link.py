@@ -13,7 +13,7 @@ import pytest
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.broker import Broker
 from gateway.uplink.link import Link
-from gateway.uplink.receipts import apply, read_ack
+from gateway.uplink.receipts import read_ack
 from gateway.wire.draft import Rank
 from gateway.wire.message import inflate, read_label
 from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, wait_for
@@ -159,7 +159,7 @@ def ask_for_what_is_missing(gateway: Gateway, centre: Sniffer, made: list[Messag
         print(f"{lane}: the broker lost {len(missing)}")
         lanes[lane] = {"upto": upto, "missing": missing}
     payload = json.dumps({"epoch": gateway.spool.epoch, "lanes": lanes}).encode()
-    apply(read_ack(payload), gateway.spool, gateway.link)
+    gateway.link.confirmed(read_ack(payload))
 
 
 def test_a_backlog_longer_than_memory_leaves_in_order(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.uplink.mqtt import Connection
-from gateway.uplink.receipts import apply, read_ack
+from gateway.uplink.receipts import read_ack
 from gateway.wire.draft import Rank
 from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, wait_for
 
@@ -22,7 +22,7 @@ def ack(gateway: Gateway, epoch: str | None = None, **lanes: tuple[int, list[lis
     """Say on behalf of the centre what it has."""
     said = {lane: {"upto": upto, "missing": missing} for lane, (upto, missing) in lanes.items()}
     payload = json.dumps({"v": 1, "epoch": epoch or gateway.spool.epoch, "lanes": said}).encode()
-    apply(read_ack(payload), gateway.spool, gateway.link)
+    gateway.link.confirmed(read_ack(payload))
 
 
 def test_what_the_centre_misses_comes_again(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.motion.lesson import Lesson
+from gateway.motion.model import QUIET, Model
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,34 +31,19 @@ _ONSET = 8  # how much more restless a cell is that begins to differ
 _SHORT = 24  # ticks in which a quiet view is learned
 _MOST_NOISE = 80  # units that the first seconds may claim
 _MOST_SWAY = 250  # the same where much moved in them
-_QUIET = 24  # noise of a new cell, in units
 
 
-class Background:
-    """The model of one view; all arrays are (height, width) int16 in units of 1/4096 octave unless said otherwise."""
+class Background(Model):
+    """The model of one view, as it is filled, asked and taught."""
 
     def __init__(self, height: int, width: int, *, floor: int, factor: float) -> None:
         shape = (height, width)
-        self.floor = floor
-        self.level = np.zeros(shape, np.int16)
-        self.noise = np.full(shape, _QUIET, np.int16)
-        self.threshold = np.full(shape, floor, np.int16)
-        self.difference = np.zeros(shape, np.int16)
-        self.magnitude = np.zeros(shape, np.int16)
-        self.fired = np.zeros(shape, np.bool_)
-        self.edges = np.zeros(shape, np.int16)
-        """Steps of the level over two cells, the larger of across and down."""
-        self.restless = np.zeros(shape, np.uint8)
-        """How often a cell came and went of late without being believed: eight for each time, fading."""
-        self.base = np.full(shape, floor, np.int16)
+        super().__init__(shape, floor=floor)
         self._on = np.zeros(shape, np.bool_)
         self._was_on = np.zeros(shape, np.bool_)
-        self.often = np.zeros(shape, np.uint8)
         self._bank = np.zeros((LOOKS, *shape), np.int16)
         self._near = np.zeros(shape, np.bool_)
         self._agree = np.zeros(shape, np.uint8)
-        self.step = np.zeros(shape, np.int16)
-        self.sign = np.zeros(shape, np.int16)
         self._tick = 0
         self._any_on = False
         self._most_restless = np.full(shape, 255 - _ONSET, np.uint8)
@@ -68,7 +54,7 @@ class Background:
         """Believe that nothing but background is seen; remember half of the looks from before unless `anew`."""
         np.copyto(self.level, cells)
         np.copyto(self._bank if anew else self._bank[::2], cells)
-        self.noise.fill(_QUIET)
+        self.noise.fill(QUIET)
         if anew:
             self.restless.fill(0)
         self._lesson.compile()

@@ -16,7 +16,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gateway.motion.background import Background
+    from gateway.motion.model import Model
 
 _DRIFT = 40  # the most that a level follows something unexplained at one turn, in units
 _SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, divided by 2 ** 3
@@ -27,7 +27,7 @@ _LEAST_NOISE = 4  # units
 class Lesson:
     """Teaches one model; all arrays are the model's, or views of them."""
 
-    def __init__(self, model: Background, *, factor: int) -> None:
+    def __init__(self, model: Model, *, factor: int) -> None:
         """Take a model; factor: how many times the noise the threshold is, in sixteenths."""
         self._factor = factor
         self._difference, self._magnitude = model.difference, model.magnitude

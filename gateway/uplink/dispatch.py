@@ -1,8 +1,8 @@
 """What leaves next, and what the broker's answer means: the window, the order of urgency, and the patience.
 
-Alarms first, then states, events, what was saved from an older store, pictures. Everything that is on its way is held
-here until it is acknowledged. Half of the methods are the deliver thread's, the others any thread's; the lock is never
-held while the network is used. Connecting is the link's business (link.py), order within a lane is in lanes.py.
+Alarms first, then states, events, what was saved from an older store, pictures. Half of the methods are the deliver
+thread's, the others any thread's; the lock is never held while the network is used. Not here: connecting (link.py), the
+order within a lane (lanes.py), states (states.py), what is on its way (window.py).
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gateway.errors import LinkError
 from gateway.uplink import reasons
 from gateway.uplink.lanes import Lane
 from gateway.uplink.rows import STREAMS, Key, Stream
+from gateway.uplink.states import State, States
+from gateway.uplink.window import Sent, Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BULK_BYTES = 64 * 1024
-"""Most that is on its way beside alarms: a slow link must be free again for an alarm within two seconds."""
-ALARM_SLOTS = 2
-"""Places in the window that only alarms and states may take."""
 FETCH_COUNT = 64
 PATIENCE = 8
 """A message that the broker puts off so often is refused for good, unless it is an alarm."""
@@ -47,19 +44,6 @@ class Publish(Protocol):
         """See Connection.publish."""
 
 
-@dataclass(slots=True)
-class _Sent:
-    """A message that is on its way."""
-
-    since: float
-    message: Message | None = None
-    stream: Stream | None = None
-
-    @property
-    def bulk(self) -> int:
-        return len(self.message.payload) if self.message and self.stream != "alarm" else 0
-
-
 class Dispatch:
     """The gateway's outgoing messages."""
 
@@ -72,10 +56,8 @@ class Dispatch:
         self._confirm_centre = confirm_centre
         self._lock = threading.Lock()
         self._lanes: dict[Stream, Lane] = {stream: Lane(stream) for stream in STREAMS}
-        self._states: dict[str, tuple[bytes, bool, int]] = {}
-        self._unsaid: dict[str, None] = {}
-        self._beats: dict[str, bytes] = {}
-        self._sent: dict[int, _Sent] = {}
+        self._states = States()
+        self._window = Window()
         self._paused: dict[Stream, float] = {}
         self._put_off: dict[Key, int] = {}
         self._absent_since: float | None = None
@@ -83,8 +65,6 @@ class Dispatch:
         self._counts: Counter[str] = Counter()
         self._rtt: float | None = None
         # Of the deliver thread.
-        self._window = 1
-        self._largest = 1 << 28
         self._tokens = 0.0
         self._tokens_at = 0.0
         self._look_at = 0.0
@@ -101,13 +81,12 @@ class Dispatch:
     def say(self, topic: str, payload: bytes, *, retain: bool, qos: int) -> None:
         """Take a state; only the latest of each topic counts."""
         with self._lock:
-            self._states[topic] = (payload, retain, qos)
-            self._unsaid[topic] = None
+            self._states.say(State(topic, payload, retain, qos))
 
     def beat(self, topic: str, payload: bytes) -> None:
         """Take what is said now or never."""
         with self._lock:
-            self._beats[topic] = payload
+            self._states.beat(topic, payload)
 
     def look_again(self, stream: Stream) -> None:
         """Fetch a lane from the store from its start: something in it is to be sent again."""
@@ -121,7 +100,7 @@ class Dispatch:
             names = ("answers", "acked", "refused", "unheard", "put_off", "duplicates_possible")
             return {name: self._counts[name] for name in names} | {
                 "rtt_ms": self._rtt,
-                "inflight": len(self._sent),
+                "inflight": len(self._window),
                 "behind": [stream for stream in STREAMS if self._lanes[stream].behind],
                 "centre_absent": None if absent is None else round(now - absent, 1),
                 "alarms_forbidden": self._forbidden,
@@ -131,33 +110,31 @@ class Dispatch:
 
     def opened(self, window: int, largest: int, now: float) -> None:
         """Note a new connection: at most `window` messages on their way, none longer than `largest` bytes."""
-        self._window = window
-        self._largest = largest
         self._tokens = 0.0
         self._tokens_at = self._look_at = now
         with self._lock:
-            self._unsaid = dict.fromkeys(self._states)
+            self._window.opened(window, largest)
+            self._states.opened()
             self._paused.clear()
-            self._beats.clear()
             if self._confirm_centre:  # the broker may have died with what it had acknowledged and not handed on
                 self._lanes["alarm"].rewind(1)
 
     def closed(self) -> None:
         """Note that the connection is over: what was on its way will leave again, first and in order."""
         with self._lock:
+            was_sent = self._window.closed()
             for stream in STREAMS:
-                back = [sent.message for sent in self._sent.values() if sent.stream == stream and sent.message]
+                back = [sent.message for sent in was_sent if sent.stream == stream and sent.message]
                 self._lanes[stream].give_back(back)
                 self._counts["duplicates_possible"] += len(back)
-            self._sent.clear()
 
     def oldest(self) -> float | None:
         """Return since when the oldest message is on its way, or None."""
-        return min((sent.since for sent in self._sent.values()), default=None)
+        return self._window.oldest
 
     def under_way(self, mid: int) -> bool:
         """Whether a message is still unacknowledged."""
-        return mid in self._sent
+        return mid in self._window
 
     def pause(self, now: float) -> float:
         """Return after how many seconds there may be something to send that nobody will announce."""
@@ -173,7 +150,7 @@ class Dispatch:
             LinkError: the connection is over; nothing is lost by that.
         """
         with self._lock:
-            beats, self._beats = self._beats, {}
+            beats = self._states.beats()
         for topic, payload in beats.items():
             publish(f"{self._root}/{topic}", payload, 0)
         self._tokens = min(max(1.0, self._rate), self._tokens + (now - self._tokens_at) * self._rate)
@@ -182,7 +159,7 @@ class Dispatch:
             self._look_at = now + LOOK_SECONDS
             with self._lock:
                 self._lanes["saved"].rewind(1)  # their places are used again
-        while len(self._sent) < self._window:
+        while self._window.has_room:
             alarm = self._take("alarm", now)
             if alarm is not None:
                 self._publish_message(publish, "alarm", alarm, now)
@@ -197,13 +174,13 @@ class Dispatch:
         mid = publish(f"{self._root}/{topic}", payload, qos, retain=retain)
         if qos:
             with self._lock:
-                self._sent[mid] = _Sent(now)
+                self._window.add(mid, Sent(now))
         return mid
 
     def acknowledged(self, mid: int, code: int, now: float) -> None:
         """Take the broker's answer for a message."""
         with self._lock:
-            sent = self._sent.pop(mid, None)
+            sent = self._window.take(mid)
             if sent is None:
                 return
             self._rtt = round((now - sent.since) * 1000, 1)
@@ -230,26 +207,22 @@ class Dispatch:
     def _probing(self) -> bool:
         """Whether an alarm is out to see if anybody hears it: until then the others stay."""
         unsure = self._absent_since is not None or self._forbidden
-        return unsure and any(sent.stream == "alarm" for sent in self._sent.values())
+        return unsure and self._window.has_alarm
 
     def _say_one(self, publish: Publish, now: float) -> bool:
         with self._lock:
-            topic = next(iter(self._unsaid), None)
-            if topic is None:
-                return False
-            del self._unsaid[topic]
-            payload, retain, qos = self._states[topic]
-        if len(self._root) + len(topic) + len(payload) + 17 > self._largest:
-            # The broker would end the connection, and after each connect it would be said again.
-            log.warning("%s is not said: with %d bytes it is larger than the broker takes", topic, len(payload))
-            return True
-        self.publish_state(publish, topic, payload, now, retain=retain, qos=qos)
+            state = self._states.next()
+        if state is None:
+            return False
+        if self._window.takes(f"{self._root}/{state.topic}", state.payload):
+            self.publish_state(publish, state.topic, state.payload, now, retain=state.retain, qos=state.qos)
+        else:  # the broker would end the connection, and after each connect it would be said again
+            length = len(state.payload)
+            log.warning("%s is not said: with %d bytes it is larger than the broker takes", state.topic, length)
         return True
 
     def _send_bulk(self, publish: Publish, now: float) -> bool:
-        if len(self._sent) >= max(1, self._window - ALARM_SLOTS):
-            return False
-        if sum(sent.bulk for sent in self._sent.values()) >= BULK_BYTES:
+        if not self._window.has_room_for_bulk:
             return False
         for stream in STREAMS[1:]:
             behind = self._lanes[stream].behind
@@ -271,14 +244,13 @@ class Dispatch:
     def _answered(self, stream: Stream, batch: Batch | None) -> None:
         """Take the spool's answer; on its thread."""
         with self._lock:
-            under_way = {sent.message.key for sent in self._sent.values() if sent.message}
-            self._lanes[stream].answer(batch, under_way)
+            self._lanes[stream].answer(batch, self._window.keys)
         if batch is not None:  # or else the next look, within a second, asks again
             self._wake()
 
     def _publish_message(self, publish: Publish, stream: Stream, message: Message, now: float) -> None:
         topic = f"{self._root}/{message.topic}"
-        if len(topic) + len(message.payload) + 16 > self._largest:
+        if not self._window.takes(topic, message.payload):
             self._refuse(message, reasons.REFUSED_FOR_GOOD[reasons.PACKET_TOO_LARGE])
             return
         try:
@@ -288,7 +260,7 @@ class Dispatch:
                 self._lanes[stream].give_back([message])
             raise
         with self._lock:
-            self._sent[mid] = _Sent(now, message, stream)
+            self._window.add(mid, Sent(now, message, stream))
 
     def _accepted(self, message: Message, *, alarm: bool, heard: bool) -> None:
         with self._lock:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.uplink.broker import Broker
     from gateway.uplink.mqtt import Connection
-    from gateway.uplink.rows import Stream
+    from gateway.uplink.receipts import Ack
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Message
 
@@ -66,6 +66,7 @@ class Link:
         self._broker = broker
         self._root = root
         self._client_id = client_id
+        self._spool = spool
         self._on_command = on_command
         self._backoff = backoff or Backoff()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
@@ -108,10 +109,16 @@ class Link:
             self._dispatch.beat(topic, payload)
             self._poke()
 
-    def look_again(self, stream: Stream) -> None:
-        """Fetch from the store what nobody offered: messages that the centre asked for again."""
-        self._dispatch.look_again(stream)
-        self._poke()
+    def confirmed(self, ack: Ack) -> None:
+        """Have the store take the centre's word, and send again what it misses. Never waits."""
+
+        def look() -> None:
+            for lane, receipt in ack.lanes.items():
+                if receipt.missing:
+                    self._dispatch.look_again(lane)
+            self._poke()
+
+        self._spool.confirmed(ack, look)
 
     def spread(self, first: float, reconnect: float) -> None:
         """Set over how many seconds first connections, and those after a loss, are spread from now on."""

@@ -24,16 +24,13 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from gateway.errors import LinkError
 from gateway.uplink import reasons
-from gateway.uplink.broker import Broker, parse_broker_url
 from gateway.uplink.happened import Acked, Connected, Heard, LostError, Occurrence, Subscribed
-from gateway.uplink.link import Link
 from gateway.uplink.reasons import Reason
-from gateway.uplink.subscriber import Subscriber
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Broker", "Connection", "Link", "Subscriber", "parse_broker_url"]
+    from gateway.uplink.broker import Broker
 
 WILL_DELAY_SECONDS = 20
 """A connection that comes back so soon was never away: MQTT 5 brokers keep the will back."""

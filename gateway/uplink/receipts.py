@@ -1,10 +1,10 @@
-"""What the centre says it has: down/ack, read and applied.
+"""What the centre says it has: down/ack, as it is read.
 
     {"v": 1, "epoch": "0f3a...", "lanes": {"alarm": {"upto": 17, "missing": [[3, 5]]}}}
 
 The centre has everything up to `upto` except what is missing: that is sent again, and what is no longer here stands in
-up/gap from then on. A broker's acknowledgement says less: that the broker had it, once. Runs on the main thread, waits
-for nothing.
+up/gap from then on. A broker's acknowledgement says less: that the broker had it, once. Pure. Not here: what follows
+from it (Link.confirmed, Outbox.confirm).
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.wire.draft import LANES, Lane
 
 if TYPE_CHECKING:
-    from gateway.uplink.link import Link
     from gateway.uplink.ranges import Range
-    from gateway.uplink.spool import Spool
 
 MISSING_RANGES = 256
 """Of a longer list the first are taken; the centre asks again for the rest."""
@@ -54,17 +52,6 @@ def read_ack(payload: bytes) -> Ack:
     if not isinstance(said, dict) or not isinstance(said.get("epoch"), str) or not isinstance(said.get("lanes"), dict):
         raise ValueError("down/ack: an object with epoch and lanes is expected")  # noqa: TRY004 (it is input)
     return Ack(said["epoch"], {lane: _receipt(lane, said["lanes"][lane]) for lane in LANES if lane in said["lanes"]})
-
-
-def apply(ack: Ack, spool: Spool, link: Link) -> None:
-    """Have the store take the centre's word, and the link send what is missing."""
-
-    def look() -> None:
-        for lane, receipt in ack.lanes.items():
-            if receipt.missing:
-                link.look_again(lane)
-
-    spool.confirmed(ack, look)
 
 
 def _receipt(lane: Lane, said: Any) -> Receipt:

@@ -1,7 +1,7 @@
 """What the spool's own thread does: writes, reserves, answers, cleans up, in that order; it alone waits for the card.
 
 What waits in memory, how long, and what is dropped is in unwritten.py; what happens when the card fails in
-fallback.py; what was set aside in salvage.py; what is read for the deliver thread in reading.py.
+fallback.py; what was set aside in salvage.py; what is read for the deliver thread in fetching.py.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
 from gateway.uplink import store
+from gateway.uplink.fetching import read_batch
 from gateway.uplink.numbering import BLOCK
 from gateway.uplink.outbox import chunks
-from gateway.uplink.reading import read_batch
 from gateway.uplink.salvage import Salvage
 from gateway.wire.draft import LANES
 

@@ -87,7 +87,8 @@ class Running:
     """A production daemon on the simulated corner, with a broker of its own and a subscriber."""
 
     def __init__(self, source: str, fps: float) -> None:
-        from gateway.uplink.mqtt import Broker, Subscriber
+        from gateway.uplink.broker import Broker
+        from gateway.uplink.subscriber import Subscriber
         from tests.conftest import Mosquitto
 
         self.folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))

@@ -1,13 +1,12 @@
 """From light and shapes to light on the sensor: one raster's picture, in lux x reflectance.
 
-What stands, lit; layers behind; shadows and pools of light; actors, the far ones first; layers before all. Work arrays
-are made once. Not here: what there is to see (actors.py, layers.py), noise and grey levels (sensor.py). Called on the
-thread that reads the camera.
+What stands, shadows and pools of light, actors, specks; work arrays are made once. Not here: in which order
+(composing.py), what there is to see (actors.py, layers.py), noise and grey levels (sensor.py). Called on the thread
+that reads the camera.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.camera.street.actors import Look, Part, Pool
-    from gateway.camera.street.layers import Layer
     from gateway.camera.street.light import Light
     from gateway.camera.street.maps import Maps
     from gateway.camera.street.view import Floats
@@ -101,9 +99,8 @@ class Raster:
                 if lux:
                     lit += np.multiply(plane[rows], np.float32(lux * UNIT), dtype=np.float32)
 
-    def compose(self, light: Light, looks: Sequence[Look], layers: Sequence[Layer], t: float) -> list[Drawn | None]:
-        """Draw second `t` into `signal`; `looks` are in painting order. Return where each actor came to stand."""
-        light = light.rounded()  # by less than half a grey level; so it need not be laid afresh for every frame
+    def begin(self, light: Light) -> None:
+        """Start a picture with what stands, in this light."""
         self.light_up(light)
         np.copyto(self.signal, self.lit)
         if self.tint is not None:
@@ -113,17 +110,6 @@ class Raster:
         self.dirty.clear()
         if self.unsure is not None:
             self.unsure[:] = False
-        for layer in layers:
-            layer.behind(self, light, t)
-        shares = [math.prod(layer.sun_share(*look.foot, t) for layer in layers) for look in looks]
-        for look, share in zip(looks, shares, strict=True):
-            self.cast(look, light.sun * share, light.sky)
-            for pool in look.pools:
-                self.pour(pool)
-        drawn = [self.put(look, self.falls_on(look, light, share)) for look, share in zip(looks, shares, strict=True)]
-        for layer in layers:
-            layer.before(self, light, t)
-        return drawn
 
     def cast(self, look: Look, sun: float, sky: float) -> None:
         """Take the light that this actor keeps from the ground."""

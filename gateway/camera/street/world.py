@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from gateway.camera.street import backdrop, shapes, truth
+from gateway.camera.street.composing import compose
 from gateway.camera.street.light import FULL_SCALE, AutoExposure, Light
 from gateway.camera.street.maps import UNIT
 from gateway.camera.street.picture import LEAK, Picture, State
@@ -253,7 +254,7 @@ class World:
         assert m is not None
         if m.key != self.drawn_key or self.frozen_at is None:
             self.drawn_key = m.key
-            drawn = self.luma.raster.compose(m.light, m.looks, self.layers, m.t)
+            drawn = compose(self.luma.raster, m.light, m.looks, self.layers, m.t)
             self.unsure = truth.mark(self.luma.raster, self.here, drawn, self.labels)
             if m.state.covered >= HIDDEN:
                 self.labels[:] = 0
@@ -266,7 +267,7 @@ class World:
         m, main = self.moment, self.main
         assert m is not None
         assert main is not None
-        main.raster.compose(m.light, m.looks, self.layers, m.t)
+        compose(main.raster, m.light, m.looks, self.layers, m.t)
         main.expose(m.state, m.shift, m.exposure, m.gain, m.key + (1 << 40))
         return self.garble(main.sensor.pixels)
 
