@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.conftest import wait_for
+from tests.rig.debian import Debian
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +28,6 @@ HERE = Path(__file__).parent
 CGROUPS = Path("/sys/fs/cgroup/unified") if Path("/sys/fs/cgroup/unified").is_dir() else Path("/sys/fs/cgroup")
 BOOT_SECONDS = 60.0
 ASKS_FOR_REBOOT = 133
-UNIT = "camera-gateway"
 
 
 def why_not() -> str:
@@ -90,7 +90,7 @@ class Cable:
         subprocess.run(["ip", "netns", "del", self.namespace], check=False, stderr=subprocess.DEVNULL)
 
 
-class Machine:
+class Machine(Debian):
     """One machine; `layers` are the trees below it, the uppermost first."""
 
     def __init__(self, folder: Path, layers: Sequence[Path], *, cable: Cable | None = None, upper: Path | None = None):
@@ -176,24 +176,6 @@ class Machine:
         assert done.returncode == 0 or not check, f"{' '.join(command)}: {done.returncode}\n{done.stdout[-3000:]}"
         return done.stdout
 
-    def show(self, name: str, unit: str = UNIT) -> str:
-        """Return one property of a unit."""
-        return self.run("systemctl", "show", "--property", name, "--value", unit).strip()
-
-    def journal(self, unit: str = UNIT) -> str:
-        """Return what a unit has logged since boot."""
-        return self.run("journalctl", "-b", "--no-pager", "-o", "cat", "-u", unit)
-
-    def wait_active(self, not_pid: str = "0", seconds: float = 60.0) -> str:
-        """Wait until the gateway runs, as another process than before; return its process id."""
-
-        def active() -> bool:
-            state, pid = self.show("ActiveState"), self.show("MainPID")
-            return state == "active" and pid not in {"0", not_pid}
-
-        wait_for(active, f"the gateway's service to run in {self.name}", seconds)
-        return self.show("MainPID")
-
     def kill(self) -> None:
         """Pull the power: every process of it is gone at once."""
         group = CGROUPS / self.name
@@ -208,10 +190,10 @@ class Machine:
                 path.rmdir()
             group.rmdir()
 
-    def wait_reboot(self) -> None:
+    def wait_reboot(self, seconds: float = 60.0) -> None:
         """Wait until it asks to be rebooted, which nspawn tells by its exit code, and boot it as it was left."""
         assert self._process is not None
-        assert self._process.wait(60) == ASKS_FOR_REBOOT
+        assert self._process.wait(seconds) == ASKS_FOR_REBOOT
         self.kill()
         self.boot()
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from gateway.wire.message import inflate
 from tests.conftest import wait_for
-from tests.rig.machine import HERE, UNIT, Machine
+from tests.rig.debian import UNIT
+from tests.rig.machine import HERE, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

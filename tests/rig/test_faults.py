@@ -15,7 +15,8 @@ import pytest
 from gateway.wire.message import inflate
 from tests.conftest import wait_for
 from tests.rig.conftest import configuration
-from tests.rig.machine import UNIT, Machine
+from tests.rig.debian import UNIT
+from tests.rig.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

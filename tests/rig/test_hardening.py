@@ -11,7 +11,8 @@ import re
 from typing import TYPE_CHECKING
 
 from tests.conftest import wait_for
-from tests.rig.machine import UNIT, Machine
+from tests.rig.debian import UNIT
+from tests.rig.machine import Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from tests.conftest import wait_for
 from tests.rig.conftest import build, configuration
-from tests.rig.machine import UNIT, Machine
+from tests.rig.debian import UNIT
+from tests.rig.machine import Machine
 
 if TYPE_CHECKING:
     from pathlib import Path
