@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 TEXT = """# What a camera gateway tells the centre
 
-Written by `scripts/contract` from the types in `gateway/wire/payloads.py`; a test says that it is current.
+Written by `scripts/contract` from the types in `gateway/wire`; a test says that it is current.
 
 | file | what |
 |---|---|

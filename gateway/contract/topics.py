@@ -1,6 +1,6 @@
 """What the gateway says today: its topics, how each is published, and the JSON schema of what it holds.
 
-Generated from the types in gateway/wire/payloads.py. Not here: whether a message keeps to it (check.py), the files
+Generated from the types in gateway/wire. Not here: whether a message keeps to it (check.py), the files
 (documents.py). Pure.
 """
 
@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
-from gateway.wire import payloads
+from gateway.wire import events, payloads, requests
 
 VERSION = "1"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -84,7 +84,7 @@ TOPICS = (
     Topic(
         "motion-event",
         "up/event/motion/{camera}",
-        payloads.MotionEvent,
+        events.MotionEvent,
         retain=False,
         content="event",
         about="A phase of an episode: something moved.",
@@ -92,7 +92,7 @@ TOPICS = (
     Topic(
         "stationary-event",
         "up/event/stationary/{camera}",
-        payloads.StationaryEvent,
+        events.StationaryEvent,
         retain=False,
         content="event",
         about="Something came and stays.",
@@ -100,7 +100,7 @@ TOPICS = (
     Topic(
         "view-event",
         "up/event/view/{camera}",
-        payloads.ViewEvent,
+        events.ViewEvent,
         retain=False,
         content="event",
         about="The picture as a whole is wrong, or right again.",
@@ -108,7 +108,7 @@ TOPICS = (
     Topic(
         "health-event",
         "up/event/health/{camera}",
-        payloads.HealthEvent,
+        events.HealthEvent,
         retain=False,
         content="event",
         about="A fault of a camera or, with the camera `gateway`, of the device; or its end.",
@@ -116,7 +116,7 @@ TOPICS = (
     Topic(
         "picture",
         "up/media/{camera}/{episode}",
-        payloads.MediaLabel,
+        events.MediaLabel,
         retain=False,
         content="jpeg",
         about="An episode's best picture, or the snapshot that a command asked for, as JPEG with a label.",
@@ -124,7 +124,7 @@ TOPICS = (
     Topic(
         "storm-event",
         "up/event/storm/{camera}",
-        payloads.StormEvent,
+        events.StormEvent,
         retain=False,
         content="event",
         about="Many episodes of one zone, summed up to save bytes.",
@@ -132,14 +132,14 @@ TOPICS = (
     Topic(
         "reply-event",
         "up/reply/{command}",
-        payloads.ReplyEvent,
+        events.ReplyEvent,
         retain=False,
         content="event",
         about="The answer to one command.",
     ),
-    Topic("command", "down/cmd/{name}", payloads.Command, retain=False),
-    Topic("ack", "down/ack", payloads.Ack),
-    Topic("wish", "down/config", payloads.Wish),
+    Topic("command", "down/cmd/{name}", requests.Command, retain=False),
+    Topic("ack", "down/ack", requests.Ack),
+    Topic("wish", "down/config", requests.Wish),
 )
 """Everything that the gateway says and hears today. What the design names beyond it comes with its code."""
 

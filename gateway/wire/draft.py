@@ -64,7 +64,7 @@ class Draft:
     subject: str = ""
     """Id of the zone that decided the severity, or empty."""
     body: dict[str, Any] = field(default_factory=dict)
-    """The event's `data`, as in payloads.py, without what the daemon adds."""
+    """The event's `data`, as in events.py, without what the daemon adds."""
     picture: bytes | None = None
     """JPEG, at most 60 KiB; kind is then media."""
     alarm: bool = False
