@@ -1,44 +1,31 @@
 """Reads the configuration: TOML, `GATEWAY_` environment, `--set key=value`, in rising order; and the last good one.
 
-Every complaint names where the value came from, the key, what was found, what is allowed. Not here: what can be set
-(settings.py), what is done with it (daemon.py). Runs once, on the main thread, before a camera is touched.
+Not here: what can be set (settings.py), how a mistake in it is told (complaints.py), what is done with it (daemon.py).
+Runs once, on the main thread, before a camera is touched.
 """
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import json
 import os
-import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
+from gateway.complaints import Origins, complaints
 from gateway.errors import SettingsError
-from gateway.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
-from gateway.wire.fields import ID
+from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from pydantic_core import ErrorDetails
-
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
-COMPLAINTS = 20
-"""Most that is told of one file."""
-PATTERNS = {
-    ID: "allowed are a-z, 0-9 and hyphens, 1 to 64 of them",
-    OPTIONAL_ID: "allowed are a-z, 0-9 and hyphens, at most 64 of them, or nothing",
-    INTERFACE: "allowed is the name of a network interface, such as wlan0 or eth0, or nothing",
-    BROKER_URL: "allowed is mqtt://host:port or mqtts://host:port, without user or password",
-}
-"""What a pattern says, for people."""
 
 
 @dataclass(frozen=True)
@@ -107,10 +94,7 @@ def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, st
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        told = (_complaint(detail, path, from_env, from_sets, written) for detail in error.errors())
-        lines = list(dict.fromkeys(told))
-        if len(lines) > COMPLAINTS:
-            lines[COMPLAINTS:] = [f"and {len(lines) - COMPLAINTS} more"]
+        lines = complaints(error, Origins(str(path) if written else "defaults", from_env, from_sets))
         hint = "correct it, then try again with: gateway config check"
         raise SettingsError("\n".join(lines), hint) from None
     return Loaded(settings, in_force, warnings=_unknown_environment(environ))
@@ -224,58 +208,6 @@ def _apply(data: dict[str, Any], text: str) -> str:
             "lists count from 0, e.g. cameras.0.source; see: gateway config show",
         ) from None
     return key.strip()
-
-
-def _dotted(location: Sequence[int | str]) -> str:
-    return ".".join(str(part) for part in location)
-
-
-def _complaint(
-    detail: ErrorDetails, path: Path, from_env: dict[str, Any], from_sets: list[str], written: dict[str, Any]
-) -> str:
-    """One line: where, key, what was found, what is allowed."""
-    location = [part for part in detail["loc"] if not (isinstance(part, str) and part.startswith("function-"))]
-    key = _dotted(location)
-    if any(key == name or key.startswith(name + ".") or name.startswith(key + ".") for name in from_sets):
-        where = "--set"
-    elif location and str(location[0]) in from_env and _reaches(from_env, location):
-        where = "environment GATEWAY_" + "__".join(str(part) for part in location).upper()
-    else:
-        where = str(path) if written else "defaults"
-    if detail["type"] == "extra_forbidden":
-        allowed = _keys_beside(location)
-        near = difflib.get_close_matches(str(location[-1]), allowed, 1)
-        guess = f" (did you mean {near[0]}?)" if near else ""
-        return f"{where}: {key}: there is no such key{guess}; allowed: {', '.join(allowed)}"
-    found = re.sub(r"//[^/@\"]*@", "//***@", json.dumps(detail["input"], default=str))  # a password is not for logs
-    if len(found) > 80:
-        found = found[:77] + "..."
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch":
-        pattern = detail.get("ctx", {}).get("pattern", "")
-        message = PATTERNS.get(pattern, f"must match {pattern}")
-    return f"{where}: {key or 'the configuration'}: found {found}; {message[:1].lower() + message[1:]}"
-
-
-def _reaches(data: Any, location: Sequence[int | str]) -> bool:
-    for part in location:
-        if isinstance(data, dict) and part in data:
-            data = data[part]
-        else:
-            return False
-    return True
-
-
-def _keys_beside(location: Sequence[int | str]) -> list[str]:
-    """Names that are allowed where an unknown one was found."""
-    model: type[BaseModel] = Settings
-    for part in location[:-1]:
-        if isinstance(part, int):
-            continue
-        annotation: Any = model.model_fields[part].annotation
-        inner = get_args(annotation)
-        model = inner[0] if inner else annotation
-    return list(model.model_fields)
 
 
 def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str]) -> Path:

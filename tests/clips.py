@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 
 from gateway.camera.opening import open_camera
+from gateway.errors import CameraError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -59,6 +61,12 @@ def write_array(path: Path, frames: int = 12) -> Path:
     return path
 
 
+def write_counter(path: Path, frames: int, size: tuple[int, int] = (64, 48)) -> Path:
+    """Write an array whose frame n has the grey level n everywhere."""
+    np.save(path, np.arange(frames, dtype=np.uint8)[:, None, None] * np.ones((1, size[1], size[0]), np.uint8))
+    return path
+
+
 @contextmanager
 def opened(source: str, **options: Any) -> Iterator[Camera]:
     """Open a camera and close it, whatever happens."""
@@ -87,3 +95,17 @@ def within(seconds: float, work: Callable[[], T]) -> T:
     if failure:
         raise failure[0]
     return result[0]
+
+
+def drain(camera: Any, timeout: float = SECONDS) -> tuple[list[tuple[int, float]], CameraError]:
+    """Return number and time of all frames, and what ended them."""
+    frames: list[tuple[int, float]] = []
+    deadline = time.monotonic() + 2 * SECONDS
+    while True:
+        assert time.monotonic() < deadline, f"no end after {len(frames)} frames"
+        try:
+            frame = within(SECONDS, lambda: camera.read(timeout))
+        except CameraError as error:
+            return frames, error
+        frames.append((frame.number, frame.mono))
+        frame.release()

@@ -37,7 +37,7 @@ ONLY = {
         "gateway.report.",
         "gateway.demo.",
     ),
-    "pydantic": ("gateway.settings", "gateway.configuration", "gateway.contract."),
+    "pydantic": ("gateway.settings", "gateway.configuration", "gateway.complaints", "gateway.contract."),
     "pydantic_settings": ("gateway.settings", "gateway.configuration"),
     "jsonschema": ("gateway.contract.",),
     "iotcore": ("gateway.demo.",),

@@ -1,10 +1,9 @@
-"""The configuration: order of sources, the sample, and complaints that a technician can act on."""
+"""The configuration: order of sources, the sample, the last good one, and the commands that show and check it."""
 
 from __future__ import annotations
 
 import itertools
 import json
-import math
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.cli import EX_CONFIG, main
-from gateway.configuration import COMPLAINTS, LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.configuration import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
 from gateway.contract.check import validate
 from gateway.errors import SettingsError
 from gateway.events.episode import Episodes
@@ -22,15 +21,7 @@ from gateway.pipeline import make_zones
 from gateway.settings import CAMERA_BYTES, BrokerSettings, CameraSettings, Settings, ZoneSettings
 from gateway.wire.draft import PACKET_BYTES, pack_draft, uuid7
 from gateway.wire.message import Address, Moment, make_message
-
-SAMPLE = Path(__file__).parent.parent / "config" / "gateway.toml"
-
-
-def write(folder: Path, text: str) -> Path:
-    """Put a configuration into a file and return its path."""
-    file = folder / "gateway.toml"
-    file.write_text(text, encoding="utf-8")
-    return file
+from tests.configurations import SAMPLE, write
 
 
 def test_sample_equals_defaults() -> None:
@@ -73,83 +64,6 @@ def test_written_configuration_reads_back(tmp_path: Path) -> None:
     """What `config show` prints can be read again and means the same."""
     settings = load(None, ["cameras.0.source=street", "cameras.0.masks=[[[0,0],[1,0],[1,1]]]"], {}).settings
     assert load(write(tmp_path, as_toml(settings)), (), {}).settings == settings
-
-
-BAD: list[tuple[str, list[str]]] = [
-    ('area = "Two Words"', ["gateway.toml", "area", '"Two Words"', "a-z, 0-9 and hyphens"]),
-    ("area = ", ["gateway.toml", "not valid TOML"]),
-    ('broker = "x"', ["broker", '"x"']),
-    ('[broker]\nurl = "http://h"', ["broker.url", "http://h", "mqtt://host:port"]),
-    ('[broker]\ncert_file = "a"', ["broker", "cert_file and key_file belong together"]),
-    ('[broker]\nprotocol = "4"', ["broker.protocol", '"4"', "'5' or '3.1.1'"]),
-    ("[broker]\nkeepalive = 3", ["broker.keepalive", "no such key", "did you mean keepalive_s", "inflight"]),
-    ("[[cameras]]\nfps = 900", ["cameras.0.fps", "900", "60"]),
-    ("[[cameras]]\nanalysis = [10, 10]", ["cameras.0.analysis", "10x10", "160x120 to 1280x720"]),
-    ('[[cameras]]\nname = "gateway"', ["cameras", "reserved"]),
-    ('[[cameras]]\nname = "a"\n[[cameras]]\nname = "a"', ["cameras", "same name"]),
-    ("[[cameras]]\nmasks = [[[0, 0], [1, 1]]]", ["cameras.0.masks.0", "at least 3 corners", "this has 2"]),
-    ("[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1]]", ["cameras.0.zones.0.polygon", "at least 3 corners"]),
-    (
-        "[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1.5],[0,1]]",
-        ["cameras.0.zones.0.polygon", "[1, 1.5]", "outside the picture", "0..1"],
-    ),
-    ("[[cameras]]\n[[cameras.zones]]\npolygon = [[0,0],[1,1],[0.5,0.5]]", ["polygon", "no area"]),
-    (
-        '[[cameras]]\n[[cameras.zones]]\npurpose = "park"',
-        ["cameras.0.zones.0.purpose", '"park"', "'hydrant'", "'works'"],
-    ),
-    ('[[cameras]]\n[[cameras.zones]]\nid = "a"\n[[cameras.zones]]\nid = "a"', ["cameras.0.zones", "same id"]),
-]
-
-
-@pytest.mark.parametrize(("text", "words"), BAD)
-def test_a_wrong_value_is_named(tmp_path: Path, text: str, words: list[str]) -> None:
-    """A complaint names the file, the key, what was found and what is allowed."""
-    file = write(tmp_path, text)
-    with pytest.raises(SettingsError) as caught:
-        load(file, [f"store.dir={tmp_path / 'none'}"], {})
-    assert str(file) in str(caught.value)
-    for word in words:
-        assert word in str(caught.value)
-    assert caught.value.hint
-
-
-def test_all_complaints_come_at_once(tmp_path: Path) -> None:
-    """Two mistakes are both told: the technician climbs the ladder once."""
-    file = write(tmp_path, 'area = "X"\n[store]\ncap_mb = 1\n')
-    with pytest.raises(SettingsError) as caught:
-        load_strict(file, (), {})
-    assert len(str(caught.value).splitlines()) == 2
-
-
-@pytest.mark.parametrize(
-    ("sets", "environ", "where"),
-    [
-        (["cameras.0.fps=900"], {}, "--set: cameras.0.fps"),
-        ([], {"GATEWAY_BROKER__KEEPALIVE_S": "1"}, "environment GATEWAY_BROKER__KEEPALIVE_S"),
-        ([], {"GATEWAY_CAMERAS": "no json"}, "environment"),
-        (["nothing"], {}, "there is no '='"),
-        (["cameras.7.fps=2"], {}, "no such place"),
-    ],
-)
-def test_the_culprit_is_named(sets: list[str], environ: dict[str, str], where: str) -> None:
-    """A complaint says whether the value came from the command line or from the environment."""
-    with pytest.raises(SettingsError) as caught:
-        load(None, sets, environ)
-    assert where in str(caught.value)
-
-
-def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
-    """A missing file is told when it was named; without a name, defaults are in force."""
-    with pytest.raises(SettingsError, match="no such file"):
-        load(tmp_path / "absent.toml", [f"store.dir={tmp_path}"], {})
-
-
-def test_unknown_environment_is_told() -> None:
-    """A misspelt GATEWAY_ variable is a warning, not silence."""
-    assert load(None, (), {"GATEWAY_BROKR__URL": "x"}).warnings == [
-        "environment: GATEWAY_BROKR__URL is no setting and is ignored"
-    ]
 
 
 def test_a_broken_file_falls_back_on_the_last_good(tmp_path: Path) -> None:
@@ -208,26 +122,6 @@ def test_config_show_and_schema(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "cameras" in json.loads(capsys.readouterr().out)["properties"]
 
 
-def polygon(corners: int) -> list[list[float]]:
-    """Return a regular polygon."""
-    turns = [2 * math.pi * number / corners for number in range(corners)]
-    return [[0.5 + 0.4 * math.cos(turn), 0.5 + 0.4 * math.sin(turn)] for turn in turns]
-
-
-@pytest.mark.parametrize(
-    ("camera", "allowed"),
-    [
-        ({"masks": [polygon(5000)]}, "fewer corners"),
-        ({"masks": [polygon(3)] * 65}, "at most 64"),
-        ({"zones": [{"id": f"zone-{number}"} for number in range(65)]}, "at most 64"),
-    ],
-)
-def test_what_would_not_reach_the_eye_is_refused(tmp_path: Path, camera: dict[str, Any], allowed: str) -> None:
-    """More zones and masks than a packet to the camera's process holds are refused, with what is allowed."""
-    with pytest.raises(SettingsError, match=allowed):
-        load(write(tmp_path, ""), [f"store.dir={tmp_path}", f"cameras={json.dumps([camera])}".replace(": ", "=")], {})
-
-
 def test_the_largest_camera_fits_a_packet() -> None:
     """The longest settings of a camera that are allowed fit the packet that carries them to its process."""
     assert CAMERA_BYTES + 1024 <= PACKET_BYTES
@@ -251,29 +145,6 @@ def test_the_largest_event_fits_a_packet_and_the_contract() -> None:
         validate(message.topic, message.payload)
 
 
-def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A default file that may not be looked at is no absent one: its settings must not be passed over in silence."""
-    monkeypatch.setattr("gateway.configuration.DEFAULT_FILE", tmp_path / ("x" * 300) / "gateway.toml")
-    with pytest.raises(SettingsError, match="cannot be read"):
-        load_strict(None, (), {})
-
-
-def test_of_very_many_complaints_the_first_are_told(tmp_path: Path) -> None:
-    """A file in which everything is wrong is told in some lines, not in a message that no broker would take."""
-    zones = "".join(f'[[cameras.zones]]\nid = "zone-{number}"\npurpose = "none"\n' for number in range(60))
-    with pytest.raises(SettingsError) as caught:
-        load_strict(write(tmp_path, "[[cameras]]\n" + zones), (), {})
-    lines = str(caught.value).splitlines()
-    assert len(lines) == COMPLAINTS + 1
-    assert lines[-1] == f"and {60 - COMPLAINTS} more"
-
-
-def test_brackets_beyond_reason_are_no_crash(tmp_path: Path) -> None:
-    """A file that nests deeper than the parser can follow is a complaint like any other."""
-    with pytest.raises(SettingsError, match="not valid TOML"):
-        load_strict(write(tmp_path, "x = " + "[" * 50_000), (), {})
-
-
 def test_check_says_what_will_hardly_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files that are not there, an unknown source and a relative store are warnings; a good file has none (control)."""
     text = '[store]\ndir = "state"\n[[cameras]]\nsource = "streets"\nmask_file = "/absent/mask.png"\n'
@@ -289,18 +160,3 @@ def test_check_refuses_what_run_refuses(tmp_path: Path, capsys: pytest.CaptureFi
     text = '[broker]\npassword_file = "/absent/password"\n'
     assert main(["config", "check", "--config", str(write(tmp_path, text))]) == EX_CONFIG
     assert "/absent/password" in capsys.readouterr().err
-
-
-def test_a_password_is_not_repeated(tmp_path: Path) -> None:
-    """A password in the broker's URL is refused and does not stand in the complaint, which goes into logs."""
-    with pytest.raises(SettingsError) as caught:
-        load_strict(write(tmp_path, '[broker]\nurl = "mqtt://user:secret@host"\n'), (), {})
-    assert "broker.url" in str(caught.value)
-    assert "secret" not in str(caught.value)
-
-
-def test_a_camera_must_have_time_for_its_pictures(tmp_path: Path) -> None:
-    """A deadline shorter than two pictures would call every slow camera hung, for ever: it is refused."""
-    with pytest.raises(SettingsError, match="allowed is stall_s from 2"):
-        load_strict(write(tmp_path, "[[cameras]]\nfps = 1\nstall_s = 1.5\n"), (), {})
-    assert load_strict(write(tmp_path, "[[cameras]]\nfps = 1\nstall_s = 2\n"), (), {}).settings.cameras[0].fps == 1
