@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from gateway.uplink.rows import Stream
+    from tests.hanging_folder import HangingFolder
 
 DEADLINE = 20.0
 """Seconds that a test waits for what must happen; a slow machine is no failure."""
@@ -210,6 +211,19 @@ def sniffer(mosquitto: Mosquitto) -> Iterator[Sniffer]:
     found = Sniffer(mosquitto.broker).start()
     yield found
     found.stop()
+
+
+@pytest.fixture
+def hanging(tmp_path: Path) -> Iterator[HangingFolder]:
+    """A folder that can be made to hang in the kernel."""
+    from tests.hanging_folder import HangingFolder
+
+    found = HangingFolder(tmp_path)
+    try:
+        found.mount()
+        yield found
+    finally:
+        found.close()
 
 
 def message(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,17 +12,6 @@ from tests.hanging_folder import HangingFolder
 from tests.running import Gateway, check_contract, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[HangingFolder]:
-    """A folder that can be made to hang."""
-    found = HangingFolder(tmp_path)
-    try:
-        found.mount()
-        yield found
-    finally:
-        found.close()
 
 
 def process_state(pid: int) -> str:
@@ -43,19 +31,21 @@ def thread_states(pid: int) -> set[str]:
 
 
 def test_an_eye_that_cannot_be_killed_holds_nothing_up(
-    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, folder: HangingFolder
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, hanging: HangingFolder
 ) -> None:
     """One camera hangs in the kernel: SIGKILL does not end its process, the other camera, heartbeat and outbox go on.
 
     When the read returns at last, the remnant is gone and the camera is back by itself.
     """
-    make_clip(folder.source / "clip.npy")
-    gateway = Gateway(tmp_path, mosquitto, [f"{folder.path}/clip.npy?loop=1&fps=15", make_clip(tmp_path / "other.npy")])
+    make_clip(hanging.source / "clip.npy")
+    gateway = Gateway(
+        tmp_path, mosquitto, [f"{hanging.path}/clip.npy?loop=1&fps=15", make_clip(tmp_path / "other.npy")]
+    )
     gateway.start()
     try:
         stuck = gateway.wait_camera("ok", "cam0")["pid"]
         gateway.wait_camera("ok", "cam1")
-        folder.hang(on=True)
+        hanging.hang(on=True)
         gateway.wait_camera("off", "cam0")
         wait_for(lambda: gateway.camera("cam0")["remnants"] == [stuck], "the eye to be killed, in vain")
         assert "D" in thread_states(stuck)  # the control: SIGKILL was sent, and it is still there
@@ -67,28 +57,28 @@ def test_an_eye_that_cannot_be_killed_holds_nothing_up(
         sniffer.wait_until(lambda _: len(events(sniffer)) >= heard + 2, "events of the other camera")
         assert gateway.camera("cam1")["state"] == "ok"
         assert gateway.camera("cam0")["pid"] is None
-        folder.hang(on=False)
+        hanging.hang(on=False)
         assert gateway.wait_camera("ok", "cam0")["remnants"] == []
         assert process_state(stuck) == ""
         assert gateway.stop() == 0
     finally:
-        folder.hang(on=False)
+        hanging.hang(on=False)
         gateway.stop(signal.SIGKILL)
     assert check_contract(sniffer) > 0
 
 
 def test_the_daemon_can_stop_while_an_eye_hangs(
-    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, folder: HangingFolder
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, hanging: HangingFolder
 ) -> None:
     """SIGTERM ends the daemon in order although its eye cannot be killed."""
-    make_clip(folder.source / "clip.npy")
-    gateway = Gateway(tmp_path, mosquitto, [f"{folder.path}/clip.npy?loop=1&fps=15"]).start()
+    make_clip(hanging.source / "clip.npy")
+    gateway = Gateway(tmp_path, mosquitto, [f"{hanging.path}/clip.npy?loop=1&fps=15"]).start()
     try:
         gateway.wait_camera("ok")
-        folder.hang(on=True)
+        hanging.hang(on=True)
         gateway.wait_camera("off")
         assert gateway.stop() == 0
         assert states(sniffer, "status")[-1]["state"] == "stopped"
     finally:
-        folder.hang(on=False)
+        hanging.hang(on=False)
         gateway.stop(signal.SIGKILL)

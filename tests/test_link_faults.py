@@ -5,172 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import struct
 import subprocess
-import threading
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink.broker import Broker, Protocol
+from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
-from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, find_mosquitto, wait_for
+from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.strange_broker import Strange, reason_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.broker
-
-
-def reason_of(gateway: Gateway) -> dict[str, object]:
-    """Start a gateway that cannot connect, wait for the reason, stop it, and return its status."""
-    gateway.start()
-    wait_for(lambda: gateway.link.status()["reason"], "a reason")
-    status = gateway.link.status()
-    gateway.stop()
-    assert not status["connected"]
-    assert status["problem"]
-    assert status["hint"]
-    return status
-
-
-# Credentials and certificates, against mosquitto
-
-
-@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
-@pytest.mark.parametrize("password", ["wrong", None])
-def test_refused_credentials_are_named(tmp_path: Path, protocol: Protocol, password: str | None) -> None:
-    """A wrong password, or none, is recognised as that, with what to check."""
-    exe = find_mosquitto()
-    if exe is None:
-        pytest.skip("mosquitto is not installed: apt-get install mosquitto")
-    tool = exe.replace("/sbin/", "/bin/") + "_passwd"
-    passwords = tmp_path / "passwords"
-    made = subprocess.run(
-        [tool, "-c", "-b", str(passwords), ADDRESS.gateway, "right"], check=False, capture_output=True
-    )
-    if made.returncode:
-        pytest.skip(f"no mosquitto_passwd: {made.stderr.decode()}")
-    passwords.chmod(0o644)
-    mosquitto = Mosquitto(tmp_path / "mosquitto", f"allow_anonymous false\npassword_file {passwords}")
-    mosquitto.start()
-    broker = replace(
-        mosquitto.broker, protocol=protocol, username=ADDRESS.gateway if password else None, password=password
-    )
-    status = reason_of(Gateway(tmp_path / "store", broker))
-    assert status["reason"] in {"credentials", "forbidden"}
-    assert "user name" in str(status["hint"])
-    right = Gateway(tmp_path / "store", replace(broker, username=ADDRESS.gateway, password="right")).start()
-    right.wait_connected()
-    right.stop()
-    mosquitto.stop()
-
-
-@dataclass
-class Papers:
-    """Certificates of a small authority, and of one that nobody trusts."""
-
-    folder: Path
-    mosquitto: Mosquitto
-    broker: Broker
-
-    def client(self, tag: str) -> Broker:
-        """Return the broker with the client certificate `tag`."""
-        return replace(self.broker, cert=self.folder / f"{tag}.pem", key=self.folder / f"{tag}.key")
-
-
-@pytest.fixture
-def papers(tmp_path: Path) -> Iterator[Papers]:
-    """A broker that wants client certificates, and knows a client by its common name."""
-    trustme = pytest.importorskip("trustme")
-    import datetime as dt
-
-    folder = tmp_path / "papers"
-    folder.mkdir()
-    ca, rogue = trustme.CA(), trustme.CA()
-    ca.cert_pem.write_to_path(folder / "ca.pem")
-    rogue.cert_pem.write_to_path(folder / "rogue-ca.pem")
-    past = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    made = {
-        "server": ca.issue_cert("127.0.0.1"),
-        "old-server": ca.issue_cert("127.0.0.1", not_after=past),
-        "gateway": ca.issue_cert("gw.example", common_name=ADDRESS.gateway),
-        "expired": ca.issue_cert("gw.example", common_name=ADDRESS.gateway, not_after=past),
-        "rogue": rogue.issue_cert("gw.example", common_name=ADDRESS.gateway),
-    }
-    for tag, cert in made.items():
-        for number, pem in enumerate(cert.cert_chain_pems):
-            pem.write_to_path(folder / f"{tag}.pem", append=number > 0)
-        cert.private_key_pem.write_to_path(folder / f"{tag}.key")
-    (folder / "acl").write_text("pattern readwrite citycam/v1/+/%u/up/#\npattern read citycam/v1/+/%u/down/#\n")
-    mosquitto = Mosquitto(tmp_path / "mosquitto", _tls(folder, "server"))
-    mosquitto.start()
-    broker = Broker("127.0.0.1", mosquitto.port, tls=True, ca=folder / "ca.pem")
-    yield Papers(folder, mosquitto, broker)
-    mosquitto.stop()
-
-
-def _tls(folder: Path, server: str) -> str:
-    return "\n".join(
-        [
-            "allow_anonymous false",
-            f"cafile {folder}/ca.pem",
-            f"certfile {folder}/{server}.pem",
-            f"keyfile {folder}/{server}.key",
-            "require_certificate true",
-            "use_identity_as_username true",
-            f"acl_file {folder}/acl",
-        ]
-    )
-
-
-def test_a_client_certificate_opens_the_door(papers: Papers, tmp_path: Path) -> None:
-    """With its own certificate the gateway is let in, under the name in it, and may speak under that name only."""
-    gateway = Gateway(tmp_path / "store", papers.client("gateway")).start()
-    gateway.wait_connected()
-    made = [gateway.make(Rank.PICTURE, size=40_000) for _ in range(5)]
-    wait_for(lambda: gateway.link.status()["acked"] == len(made), f"pictures over TLS; {gateway.link.status()}")
-    gateway.stop()
-
-
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        (lambda papers: replace(papers.broker), {"our-cert-missing"}),
-        (lambda papers: papers.client("rogue"), {"our-cert-refused"}),
-        (lambda papers: papers.client("expired"), {"our-cert-expired", "our-cert-refused"}),
-        (lambda papers: replace(papers.client("gateway"), ca=papers.folder / "rogue-ca.pem"), {"cert-untrusted"}),
-        (lambda papers: replace(papers.client("gateway"), host="localhost"), {"cert-name"}),
-        (lambda papers: replace(papers.client("gateway"), ca=papers.folder / "gone.pem"), {"settings"}),
-        (lambda papers: replace(papers.client("gateway"), key=papers.folder / "rogue.key"), {"settings"}),
-        (lambda papers: replace(papers.broker, tls=False, connect_timeout=1.0), {"lost", "silent", "network"}),
-    ],
-)
-def test_certificate_faults_are_told_apart(
-    papers: Papers, tmp_path: Path, change: Callable[[Papers], Broker], expected: set[str]
-) -> None:
-    """Each way in which certificates go wrong has its own word and its own hint."""
-    status = reason_of(Gateway(tmp_path / "store", change(papers)))
-    assert status["reason"] in expected, status
-
-
-def test_an_expired_server_certificate_is_recovered_from(papers: Papers, tmp_path: Path) -> None:
-    """The broker's certificate has expired: it is said; when it is renewed, the link comes up without a restart."""
-    papers.mosquitto.stop()
-    config = papers.mosquitto.folder / "mosquitto.conf"
-    good = config.read_text()
-    config.write_text(good.replace("/server.", "/old-server."))
-    papers.mosquitto.start()
-    gateway = Gateway(tmp_path / "store", papers.client("gateway")).start()
-    wait_for(lambda: gateway.link.status()["reason"] == "cert-expired", "the reason")
-    assert "clock" in gateway.link.status()["hint"]
-    papers.mosquitto.stop()
-    config.write_text(good)
-    papers.mosquitto.start()
-    gateway.wait_connected()
-    gateway.stop()
 
 
 # Networks
@@ -187,111 +36,6 @@ def test_a_port_where_nobody_listens_is_named(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         assert reason_of(Gateway(tmp_path / "store", Broker(port=probe.getsockname()[1])))["reason"] == "refused"
-
-
-# Brokers that do what mosquitto does not, on a socket of our own
-
-
-@dataclass
-class Strange:
-    """A broker of a few lines: takes anybody, answers as told, and counts what it is sent on each connection."""
-
-    properties: bytes = b""
-    answer: int | None = 0
-    """Reason code of each PUBACK; None: no answer at all."""
-    verdicts: dict[bytes, int] = field(default_factory=dict)
-    """Reason codes for payloads that start so."""
-    goodbye: bytes = b""
-    """Sent and hung up after the first publish."""
-    silent: bool = False
-    unacked: list[list[bytes]] = field(default_factory=list)
-    published: list[bytes] = field(default_factory=list)
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.broker = Broker(port=self._listener.getsockname()[1], ack_timeout=1.0, connect_timeout=1.0)
-        self._connections: list[socket.socket] = []
-        self._threads: list[threading.Thread] = []
-        self._start(self._accept)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._connections:
-            connection.close()
-        for thread in self._threads:
-            thread.join(10)
-
-    def _start(self, what: Callable[..., None], *arguments: object) -> None:
-        thread = threading.Thread(target=what, args=arguments)
-        self._threads.append(thread)
-        thread.start()
-
-    def _accept(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except OSError:
-                return
-            self._connections.append(connection)
-            self._start(self._serve, connection)
-
-    def _serve(self, connection: socket.socket) -> None:
-        mine: list[bytes] = []
-        self.unacked.append(mine)
-        try:
-            while True:
-                kind, body = _packet(connection)
-                if kind == 1 and not self.silent:
-                    connection.sendall(
-                        bytes([0x20, 3 + len(self.properties), 0, 0, len(self.properties)]) + self.properties
-                    )
-                elif kind == 8:
-                    connection.sendall(b"\x90\x04" + body[:2] + b"\x00\x01")
-                elif kind == 3:
-                    self._take(connection, body, mine)
-                elif kind == 12:
-                    connection.sendall(b"\xd0\x00")
-        except (OSError, EOFError):
-            connection.close()
-
-    def _take(self, connection: socket.socket, body: bytes, mine: list[bytes]) -> None:
-        size = struct.unpack("!H", body[:2])[0]
-        mid, payload = body[2 + size : 4 + size], body[5 + size :]
-        if b"/up/status" in body[: 2 + size]:
-            connection.sendall(b"\x40\x03" + mid + b"\x00")
-            return
-        self.published.append(payload)
-        if self.goodbye:
-            connection.sendall(self.goodbye)
-            raise EOFError
-        code = next((code for start, code in self.verdicts.items() if start in payload), self.answer)
-        if code is None:
-            mine.append(payload)
-        else:
-            connection.sendall(b"\x40\x03" + mid + bytes([code]))
-
-
-def _packet(connection: socket.socket) -> tuple[int, bytes]:
-    head = _exactly(connection, 1)[0]
-    size = shift = 0
-    while True:
-        byte = _exactly(connection, 1)[0]
-        size |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return head >> 4, _exactly(connection, size)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    found = b""
-    while len(found) < size:
-        more = connection.recv(size - len(found))
-        if not more:
-            raise EOFError
-        found += more
-    return found
 
 
 def test_the_window_is_never_passed_after_a_reconnect(tmp_path: Path) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, example, given, settings, strategies as st
@@ -13,87 +12,14 @@ from hypothesis import HealthCheck, assume, example, given, settings, strategies
 from gateway.camera.frame import Frame
 from gateway.camera.mask import LUMA_BLOCK, MAIN_BLOCK, Mask
 from gateway.errors import MaskError
+from tests.masked import SQUARE, chroma, make_frame, oracle, survivors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from gateway.camera.frame import MainFormat
 
     Polygon = Sequence[tuple[float, float]]
-
-CHROMA_SEEN = 77
-"""Of every chroma sample before a mask is burnt; black has 128."""
-SQUARE = ((0.25, 0.25), (0.5, 0.25), (0.5, 0.5), (0.25, 0.5))
-
-
-def make_frame(size: tuple[int, int], form: MainFormat, main_size: tuple[int, int], padding: int = 0) -> Frame:
-    """Return a frame of which no pixel is black and every row may be padded."""
-    rng = np.random.default_rng(9)
-    luma = rng.integers(1, 255, (size[1], size[0] + padding), dtype=np.uint8)[:, : size[0]]
-    width, height = main_size
-    main: NDArray[np.uint8] | None = None
-    if form == "bgr":
-        main = rng.integers(1, 255, (height, width, 3), dtype=np.uint8)
-    elif form != "none":
-        main = np.full((height * 3 // 2, width + padding), CHROMA_SEEN, np.uint8)
-        main[:height] = rng.integers(1, 255, (height, width + padding), dtype=np.uint8)
-    return Frame(0, 0.0, luma, main, form, main_size if main is not None else (0, 0))
-
-
-def chroma(frame: Frame) -> list[NDArray[np.uint8]]:
-    """Return the chroma planes as (h/2, w/2), reckoned from the format's definition, not by the product's code."""
-    assert frame.main is not None
-    (width, height), stride = frame.main_size, frame.main.shape[1]
-    memory = frame.main.tobytes()[height * stride :]
-    if frame.main_format == "nv12":
-        rows = np.frombuffer(memory, np.uint8).reshape(height // 2, stride)
-        return [rows[:, :width:2], rows[:, 1:width:2]]
-    planes = np.frombuffer(memory, np.uint8).reshape(2, height // 2, stride // 2)
-    return [plane[:, : width // 2] for plane in planes]
-
-
-def inside(polygon: Polygon, size: tuple[int, int], inset: float = 0.02) -> NDArray[np.bool_]:
-    """Return (h, w): whether the middle or a corner of the pixel is in the polygon, by the even-odd rule."""
-    width, height = size
-    hit = np.zeros((height, width), np.bool_)
-    corners = list(polygon)
-    for dx, dy in ((0.5, 0.5), (inset, inset), (1 - inset, inset), (inset, 1 - inset), (1 - inset, 1 - inset)):
-        x = (np.arange(width) + dx)[None, :] / width
-        y = (np.arange(height) + dy)[:, None] / height
-        odd = np.zeros((height, width), np.bool_)
-        for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
-            if y0 == y1:
-                continue
-            crosses = (y0 > y) != (y1 > y)
-            odd ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-        hit |= odd
-    return hit
-
-
-def survivors(frame: Frame, hidden: dict[str, NDArray[np.bool_]]) -> int:
-    """Count samples of any plane that show what is hidden; `hidden` has (h, w) for `luma` and `main`."""
-    count = int((frame.luma[hidden["luma"]] != 0).sum())
-    if frame.main is None:
-        return count
-    if frame.main_format == "bgr":
-        return count + int((frame.main[hidden["main"]] != 0).sum())
-    width, height = frame.main_size
-    count += int((frame.main[:height, :width][hidden["main"]] != 0).sum())
-    touched = hidden["main"].reshape(height // 2, 2, width // 2, 2).any(axis=(1, 3))
-    return count + sum(int((plane[touched] != 128).sum()) for plane in chroma(frame))
-
-
-def oracle(polygons: Sequence[Polygon], frame: Frame) -> dict[str, NDArray[np.bool_]]:
-    """Return what must be hidden, in both sizes."""
-    sizes = {"luma": (frame.luma.shape[1], frame.luma.shape[0]), "main": frame.main_size}
-    return {
-        name: np.logical_or.reduce([inside(polygon, size) for polygon in polygons])
-        for name, size in sizes.items()
-        if min(size) > 0
-    }
 
 
 unit = st.floats(0, 1, allow_nan=False, width=32)
@@ -258,107 +184,3 @@ def test_burning_allocates_no_pixels() -> None:
     finally:
         tracemalloc.stop()
     assert peak < 8192
-
-
-def write_png(path: Path, hidden: NDArray[np.bool_]) -> Path:
-    """Write a mask picture: black where hidden."""
-    cv2.imwrite(str(path), np.where(hidden, 0, 255).astype(np.uint8))
-    return path
-
-
-@pytest.mark.parametrize("form", ["bgr", "yuv420", "nv12"])
-@pytest.mark.parametrize("size", [(64, 36), (160, 90), (1280, 720)])
-def test_a_picture_hides_what_is_black(tmp_path: Path, form: MainFormat, size: tuple[int, int]) -> None:
-    """Every pixel that overlaps a black pixel of the mask is hidden, whatever the mask's own size; white is not."""
-    width, height = size
-    hidden = np.zeros((height, width), np.bool_)
-    for row, column in ((3, 5), (height - 1, width - 1), (height // 2, width // 3)):
-        hidden[row, column] = True
-    mask = Mask(picture=write_png(tmp_path / "mask.png", hidden))
-    frame = make_frame((320, 180), form, (640, 360))
-    mask.burn(frame)
-    wanted = {}
-    for name, (w, h) in (("luma", (320, 180)), ("main", (640, 360))):
-        wanted[name] = np.zeros((h, w), np.bool_)
-        for row, column in np.argwhere(hidden):
-            rows = slice(row * h // height, -(-(row + 1) * h // height))
-            wanted[name][rows, column * w // width : -(-(column + 1) * w // width)] = True
-    assert survivors(frame, wanted) == 0
-    assert float((frame.luma == 0).mean()) < 0.05
-    assert len(mask.hash) == 8
-
-
-def test_polygons_and_picture_add_up(tmp_path: Path) -> None:
-    """With both, both are hidden."""
-    hidden = np.zeros((36, 64), np.bool_)
-    hidden[:6] = True
-    path = write_png(tmp_path / "mask.png", hidden)
-    both = Mask([SQUARE], path).ignore((640, 360))
-    assert np.array_equal(both, Mask([SQUARE]).ignore((640, 360)) | Mask(picture=path).ignore((640, 360)))
-
-
-@pytest.mark.parametrize(
-    ("polygon", "complaint"),
-    [
-        ([(0.1, 0.1), (0.2, 0.2)], "three corners"),
-        ([(0.1, 0.1), (0.2, 0.2), (1.2, 0.1)], "outside"),
-        ([(0.1, 0.1), (0.2, 0.2), (float("nan"), 0.1)], "outside"),
-        ([(0.1, 0.1), (0.2, 0.2), (0.3, 0.3)], "no area"),
-    ],
-)
-def test_a_polygon_that_cannot_be_meant(polygon: Polygon, complaint: str) -> None:
-    """A polygon that hides nothing, or what is not there, is refused with its number and a hint."""
-    with pytest.raises(MaskError, match=f"mask 2 .*{complaint}") as caught:
-        Mask([SQUARE, polygon])
-    assert caught.value.hint
-
-
-def test_a_mask_file_that_is_gone(tmp_path: Path) -> None:
-    """A missing mask file stops the pictures and says which file is meant."""
-    with pytest.raises(MaskError, match=r"gone\.png.*No such file") as caught:
-        Mask(picture=tmp_path / "gone.png")
-    assert "no picture leaves" in caught.value.hint
-
-
-def test_mask_files_that_are_broken(tmp_path: Path) -> None:
-    """An empty, cut off, grey or transparent mask file, or a folder in its place, stops the pictures."""
-    good = write_png(tmp_path / "good.png", np.indices((36, 64)).sum(axis=0) % 7 == 0)
-    (tmp_path / "empty.png").write_bytes(b"")
-    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:-40])
-    (tmp_path / "folder.png").mkdir()
-    photograph = np.random.default_rng(1).integers(0, 256, (36, 64, 3), dtype=np.uint8)
-    cv2.imwrite(str(tmp_path / "photograph.png"), photograph)
-    cv2.imwrite(str(tmp_path / "transparent.png"), np.zeros((36, 64, 4), np.uint8))
-    cv2.imwrite(str(tmp_path / "deep.png"), np.zeros((36, 64), np.uint16))
-    for name in ("empty", "cut", "folder", "photograph", "transparent", "deep"):
-        with pytest.raises(MaskError, match=f"{name}.png") as caught:
-            Mask(picture=tmp_path / f"{name}.png")
-        assert caught.value.hint, name
-
-
-def test_a_mask_of_another_shape(tmp_path: Path) -> None:
-    """A mask drawn for 4:3 is refused for a picture of 16:9: it would hide the wrong place."""
-    hidden = np.zeros((48, 64), np.bool_)
-    hidden[10:20] = True
-    mask = Mask(picture=write_png(tmp_path / "mask.png", hidden))
-    mask.burn(make_frame((640, 480), "none", (0, 0)))
-    with pytest.raises(MaskError, match="wide"):
-        mask.burn(make_frame((640, 360), "none", (0, 0)))
-
-
-@pytest.mark.parametrize("form", ["bgr", "yuv420", "nv12"])
-def test_a_picture_that_is_not_what_it_says(form: MainFormat) -> None:
-    """A main picture of another layout than its format's is refused, not burnt in the wrong place."""
-    mask = Mask([SQUARE])
-    frame = make_frame((80, 60), form, (160, 120))
-    assert frame.main is not None
-    for main, size in (
-        (frame.main, (160, 118)),
-        (frame.main, (162, 120)),
-        (frame.main[:-2], (160, 120)),
-        (np.repeat(frame.main, 2, axis=1)[:, ::2] if form != "bgr" else frame.main[..., :2], (160, 120)),
-    ):
-        with pytest.raises(MaskError, match="cannot be masked"):
-            mask.burn(Frame(0, 0.0, frame.luma, main, form, size))
-    with pytest.raises(MaskError, match="cannot be masked"):
-        mask.burn(Frame(0, 0.0, frame.luma, frame.main, "none", (160, 120)))

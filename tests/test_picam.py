@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import gc
-import importlib
-import importlib.util
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,16 +13,11 @@ import pytest
 from gateway.camera.mask import Mask
 from gateway.camera.opening import open_camera
 from gateway.camera.picam import BUFFERS, PiCamera, exposure_of, whole_view
-from gateway.errors import CameraError, CameraStalled, CameraUnavailable
+from gateway.errors import CameraStalled, CameraUnavailable
+from tests.pi_camera import INSTALLED, SECONDS, drain, needs_camera, returns
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-SECONDS = 20.0
-_HERE = importlib.util.find_spec("picamera2") is not None and importlib.util.find_spec("libcamera") is not None
-needs_camera = pytest.mark.skipif(
-    not _HERE, reason="picamera2 or libcamera is not installed; GATEWAY_RIG=1 runs this on a virtual camera"
-)
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -35,20 +26,6 @@ def camera() -> Iterator[PiCamera]:
     opened = PiCamera(fps=30.0)
     yield opened
     opened.close()
-
-
-def returns(work: Callable[[], object], seconds: float = SECONDS) -> bool:
-    """Say whether `work` comes back in time; for controls that hang, the thread is left behind."""
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    thread.join(seconds)
-    return not thread.is_alive()
-
-
-def drain(camera: PiCamera) -> None:
-    """Read more frames than there are buffers."""
-    for _ in range(2 * BUFFERS):
-        camera.read(1.0).release()
 
 
 def test_exposure_takes_what_there_is() -> None:
@@ -81,7 +58,7 @@ def test_wishes_for_the_whole_view(
     assert not set(wishes) & set(cut)
 
 
-@pytest.mark.skipif(_HERE, reason="picamera2 is installed")
+@pytest.mark.skipif(INSTALLED, reason="picamera2 is installed")
 def test_says_how_to_install_picamera2() -> None:
     """Without picamera2 the default source says which package is missing."""
     with pytest.raises(CameraUnavailable, match="cannot be imported") as caught:
@@ -241,54 +218,6 @@ def test_pictures_change_and_are_views(camera: PiCamera) -> None:
         assert time.monotonic() < deadline, "the picture never changed"
 
 
-def held() -> tuple[int, int, int]:
-    """Memory in bytes, descriptors and threads of this process."""
-    gc.collect()
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * 4096, len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
-
-
-@needs_camera
-def test_memory_is_flat() -> None:
-    """20,000 frames with masks take no memory, no descriptor and no thread."""
-    camera = PiCamera(fps=60.0)
-    raw: Any = camera._camera
-    raw.pre_callback = None  # on the virtual camera: as fast as it can
-    mask = Mask([[(0.1, 0.1), (0.4, 0.2), (0.2, 0.6)]])
-    try:
-        for _ in range(300):
-            mask.burn(camera.read(SECONDS))
-        before = held()
-        for _ in range(20_000 if raw.camera_properties["Model"].startswith("virtual") else 300):
-            mask.burn(camera.read(SECONDS))
-        after = held()
-    finally:
-        camera.close()
-    print(f"{after[0] - before[0]} bytes more after 20,000 frames")
-    assert after[0] - before[0] < 8 * 2**20
-    assert after[1:] == before[1:]
-
-
-@needs_camera
-def test_opening_again_is_flat() -> None:
-    """20 times opened, read and closed: no descriptor, no thread, and no memory that grows."""
-
-    def once() -> None:
-        camera = PiCamera(fps=30.0)
-        drain(camera)
-        camera.close()
-
-    for _ in range(3):
-        once()
-    before = held()
-    for _ in range(20):
-        once()
-    after = held()
-    print(f"{after[0] - before[0]} bytes more after 20 openings")
-    assert after[0] - before[0] < 16 * 2**20
-    assert after[1:] == before[1:]
-
-
 @needs_camera
 def test_a_view_that_is_kept_changes_and_a_copy_does_not(camera: PiCamera) -> None:
     """The trap itself: what a released frame showed is overwritten in place, so that whoever keeps it must copy it."""
@@ -300,41 +229,3 @@ def test_a_view_that_is_kept_changes_and_a_copy_does_not(camera: PiCamera) -> No
         assert time.monotonic() < deadline, "the buffer was never used again"
         camera.read(SECONDS).release()
     assert copied.tobytes() == shown
-
-
-@needs_camera
-def test_control_stop_hangs_where_close_does_not() -> None:
-    """picamera2's own `stop` waits for ever behind a job that timed out; ours does not call it, and closes."""
-    camera = PiCamera(fps=30.0)
-    raw: Any = camera._camera
-    for _ in range(2 * BUFFERS):  # jobs that nobody takes, which take every buffer
-        raw.capture_request(wait=False)
-
-    def stop() -> None:
-        with contextlib.suppress(Exception):  # what it says when the camera is closed at last
-            raw.stop()
-
-    assert not returns(stop, 3.0)
-    assert returns(camera.close)
-
-
-@needs_camera
-def test_close_leaves_a_hung_driver_behind(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A driver that never closes keeps a thread, not the caller."""
-    camera = PiCamera(fps=30.0)
-    raw: Any = camera._camera
-    hung, really_close = threading.Event(), raw.close
-
-    def hang() -> None:
-        hung.wait()
-        really_close()
-
-    monkeypatch.setattr(raw, "close", hang)
-    monkeypatch.setattr("gateway.camera.picam.CLOSE_SECONDS", 0.2)
-    assert returns(camera.close)
-    hung.set()
-    for thread in threading.enumerate():
-        if thread.name == "camera-close":
-            thread.join(SECONDS)
-    with pytest.raises(CameraError):
-        camera.read(1.0)

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +20,6 @@ from tests.hanging_folder import HangingFolder
 from tests.running import Gateway, check_contract, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Iterator[HangingFolder]:
-    """A folder that can be made to hang."""
-    found = HangingFolder(tmp_path)
-    try:
-        found.mount()
-        yield found
-    finally:
-        found.close()
 
 
 def steps(sniffer: Sniffer) -> list[tuple[str, str, str]]:
@@ -79,22 +67,22 @@ def test_the_same_picture_for_ever_is_opened_anew(tmp_path: Path, mosquitto: Mos
 
 
 def test_a_short_stall_costs_nothing(
-    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, folder: HangingFolder
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, hanging: HangingFolder
 ) -> None:
     """A read that hangs in the kernel and comes back is over with the first step: same process, nothing reopened."""
-    make_clip(folder.source / "clip.npy")
-    gateway = Gateway(tmp_path, mosquitto, [f"{folder.path}/clip.npy?loop=1&fps=15"]).start()
+    make_clip(hanging.source / "clip.npy")
+    gateway = Gateway(tmp_path, mosquitto, [f"{hanging.path}/clip.npy?loop=1&fps=15"]).start()
     try:
         first = gateway.wait_camera("ok")["pid"]
-        folder.hang(on=True)
+        hanging.hang(on=True)
         wait_for(lambda: gateway.camera()["code"] == "camera-stalled", "the stall to be told")
-        folder.hang(on=False)
+        hanging.hang(on=False)
         found = gateway.wait_camera("ok")
         assert (found["pid"], found["restarts"]) == (first, 0)
         assert "reopen" not in found["recovery"]["hour"]
         assert gateway.stop() == 0
     finally:
-        folder.hang(on=False)
+        hanging.hang(on=False)
         gateway.stop(signal.SIGKILL)
 
 
@@ -173,17 +161,19 @@ def test_a_corner_that_is_blind_and_cut_off_is_no_reason_to_be_restarted(
 CAMERA: dict[str, Any] = {"name": "cam0", "source": "/dev/video77", "stall_s": 1.0, "picture_kb": 40}
 
 
-def test_a_card_that_stalls_does_not_hold_up_the_daemon(folder: HangingFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_card_that_stalls_does_not_hold_up_the_daemon(
+    hanging: HangingFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """To start an eye its program must be read: while the card does not answer, `start` and `tick` come back at once.
 
     When the card answers, the process is there; the control is a start that waits, as subprocess does by default.
     """
-    program = folder.source / "python"
+    program = hanging.source / "python"
     program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
     program.chmod(0o755)
-    monkeypatch.setattr(sys, "executable", str(folder.path / "python"))
+    monkeypatch.setattr(sys, "executable", str(hanging.path / "python"))
     eye = Eye(CAMERA)
-    folder.hang(on=True)
+    hanging.hang(on=True)
     try:
         begin = time.monotonic()
         eye.start()
@@ -196,26 +186,26 @@ def test_a_card_that_stalls_does_not_hold_up_the_daemon(folder: HangingFolder, m
         found = (eye.known.code, eye.process.blocked, eye.process.there)
         assert found == ("eye-start", True, False)
     finally:
-        folder.hang(on=False)
+        hanging.hang(on=False)
     wait_for(lambda: eye.process.tick() or not eye.process.blocked, "the late process to be started, and killed")
     assert eye.process.remnants == []
     eye.kill()
 
 
-def test_control_a_plain_start_waits_for_the_card(folder: HangingFolder) -> None:
+def test_control_a_plain_start_waits_for_the_card(hanging: HangingFolder) -> None:
     """The same program started in the usual way does not come back while the card does not answer."""
-    program = folder.source / "python"
+    program = hanging.source / "python"
     program.write_bytes(Path("/bin/sleep").resolve().read_bytes())
     program.chmod(0o755)
     script = "import subprocess, sys; print('now', flush=True); subprocess.Popen([sys.argv[1], '0']); print('started')"
-    folder.hang(on=True)
-    process = subprocess.Popen([sys.executable, "-c", script, str(folder.path / "python")], stdout=subprocess.PIPE)
+    hanging.hang(on=True)
+    process = subprocess.Popen([sys.executable, "-c", script, str(hanging.path / "python")], stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
         assert process.stdout.readline() == b"now\n"
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(1.0)
     finally:
-        folder.hang(on=False)
+        hanging.hang(on=False)
         out, _ = process.communicate(timeout=20)
     assert out == b"started\n"
