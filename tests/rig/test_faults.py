@@ -6,9 +6,8 @@ back-off knows how long it was, and that is bounded in test_link_backoff.py and 
 
 from __future__ import annotations
 
-import json
 import signal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,46 +15,15 @@ from gateway.wire.message import inflate
 from tests.conftest import wait_for
 from tests.rig.conftest import configuration
 from tests.rig.debian import UNIT
-from tests.rig.machine import Machine
+from tests.rig.promises import all_arrive, info, some_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.conftest import Mosquitto, Sniffer
-    from tests.rig.machine import Cable
+    from tests.rig.machine import Cable, Machine
 
 TEN_YEARS = 10 * 365 * 86400
-
-
-def waiting(machine: Machine) -> set[tuple[str, str]]:
-    """Lane and number of each message that was committed and waits."""
-    found = (line.split() for line in machine.run("gateway", "outbox", "list", check=False).splitlines())
-    return {(words[0], words[1]) for words in found if len(words) > 3 and words[2] == "rank"}
-
-
-def arrived(centre: Sniffer) -> set[tuple[str, str]]:
-    """Lane and number of each event and picture that the centre has; a picture says them in its comment."""
-    found = set()
-    for topic, payload, _, _ in list(centre.seen):
-        if "/up/event/" in topic:
-            event = inflate(payload)
-            found.add((str(event["lane"]), str(int(event["sequence"]))))
-        elif "/up/media/" in topic:
-            told = payload[payload.index(b"{") : payload.index(b"}") + 1]
-            about: dict[str, Any] = json.loads(told)
-            found.add((str(about["lane"]), str(about["seq"])))
-    return found
-
-
-def some_wait(machine: Machine, at_least: int = 3) -> set[tuple[str, str]]:
-    """Wait until something was committed for the centre; return it."""
-    wait_for(lambda: len(waiting(machine)) >= at_least, "messages that wait", 120)
-    return waiting(machine)
-
-
-def all_arrive(centre: Sniffer, promised: set[tuple[str, str]]) -> None:
-    """Wait until the centre has what was promised."""
-    wait_for(lambda: promised <= arrived(centre), f"{len(promised)} committed messages at the centre", 90)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
@@ -74,12 +42,6 @@ def test_killed_or_frozen(
     cable.plug()
     all_arrive(centre, promised)
     wait_for(lambda: b"watchdog" in info(centre) or b"kill" in info(centre), "why the last run ended, in up/info")
-
-
-def info(centre: Sniffer) -> bytes:
-    """What was last said on up/info."""
-    said = centre.payloads("/up/info")
-    return said[-1] if said else b""
 
 
 def test_no_network_at_boot(gateway: Callable[..., Machine], cable: Cable, centre: Sniffer) -> None:

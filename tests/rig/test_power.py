@@ -20,7 +20,7 @@ from tests.conftest import wait_for
 from tests.recorder import Device, cuts, mounted, run, why_not
 from tests.rig.conftest import TREE, build, configuration
 from tests.rig.machine import Machine
-from tests.rig.test_faults import all_arrive, waiting
+from tests.rig.promises import all_arrive, waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
