@@ -141,6 +141,9 @@ def test_cameras_are_the_only_devices() -> None:
     assert "ProcSubset" not in found  # would hide memory, load, boot id
     assert "ProtectClock" not in found  # would forbid to ask whether the clock is synchronised
     assert found["SystemCallFilter"][-1] == "clock_adjtime"
+    drivers = "modprobe@videodev.service modprobe@mc.service"
+    assert found["Wants"] == [drivers]  # a group that the kernel does not know when the unit starts is not allowed
+    assert drivers in found["After"]
 
 
 def test_the_unit_is_one_that_python_can_read_as_well() -> None:
