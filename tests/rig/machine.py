@@ -76,6 +76,11 @@ class Cable:
         ):
             subprocess.run(["ip", *command.split()], check=True)
 
+    def strip(self) -> None:
+        """Leave the machine's end as a card comes out of its box: whoever manages its network sets it up."""
+        for command in ("addr flush dev eth0", "link set eth0 down"):
+            subprocess.run(["ip", "-n", self.namespace, *command.split()], check=True)
+
     def pull(self) -> None:
         """Nothing passes any more; neither side is told."""
         subprocess.run(["ip", "link", "set", self._end, "down"], check=True)
