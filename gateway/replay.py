@@ -79,11 +79,14 @@ def replay(
         from gateway.settings import CameraSettings
 
         camera = CameraSettings().model_dump(mode="json")
-    if (kind := parse(clip).kind) not in {"recording", "street"}:
+    named = parse(clip)
+    if named.kind not in {"recording", "street"}:
         hint = "name a video, a folder of images or a .npy"
-        raise CameraUnavailable(f"{clip}: a {kind} source is no recording", hint)
+        raise CameraUnavailable(f"{named.shown}: a {named.kind} source is no recording", hint)
     # The corner is drawn at the size that is asked for; a recording keeps its shape within it.
-    source = open_camera(clip, size=size or (CORNER if kind == "street" else LARGEST), fps=fps or 10.0, pace=False)
+    source = open_camera(
+        clip, size=size or (CORNER if named.kind == "street" else LARGEST), fps=fps or 10.0, pace=False
+    )
     counter = itertools.count(1)
     drafts: list[Draft] = []
     with _told(), ExitStack() as stack:

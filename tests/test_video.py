@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.camera.video import Video, fit
+from gateway.camera.scaling import fit
+from gateway.camera.video import Video
 from gateway.errors import CameraEnded
 from tests.clips import SECONDS, drain, opened, scenery, write_counter, write_folder, write_video
 

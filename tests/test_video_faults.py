@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import cv2
@@ -18,7 +21,6 @@ from tests.clips import SECONDS, drain, opened, scenery, within, write_counter, 
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 # What cannot be opened
@@ -199,3 +201,43 @@ def _unblock(pipe: Path) -> None:
         if thread.name == "capture":
             thread.join(SECONDS)
             assert not thread.is_alive()
+
+
+def spoilt(clip: Path) -> Path:
+    """Damage a recording in its middle, so that ffmpeg has something to complain of."""
+    content = bytearray(clip.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 40_000] = np.random.default_rng(1).bytes(40_000)
+    clip.write_bytes(content)
+    return clip
+
+
+@pytest.mark.system
+@pytest.mark.parametrize(("level", "silent"), [("INFO", True), ("DEBUG", False)])
+def test_libraries_write_nothing_past_our_log(tmp_path: Path, level: str, silent: bool) -> None:
+    """Of damage and of what is no video OpenCV and ffmpeg say nothing by themselves; with -v they do (control)."""
+    (tmp_path / "text.avi").write_text("this is no recording")
+    (tmp_path / "folder").mkdir()
+    cv2.imwrite(str(tmp_path / "folder" / "0.png"), scenery(0))
+    os.truncate(tmp_path / "folder" / "0.png", 1000)
+    clips = [spoilt(write_video(tmp_path / "spoilt.avi")), tmp_path / "text.avi", tmp_path / "folder"]
+    script = f"""
+import logging, sys
+from gateway.camera.opening import open_camera
+from gateway.errors import CameraError
+logging.getLogger("gateway").setLevel(logging.{level})
+logging.getLogger("gateway").addHandler(logging.NullHandler())
+for clip in sys.argv[1:]:
+    try:
+        camera = open_camera(clip, pace=False)
+        for _ in range(40):
+            camera.read(20.0)
+    except CameraError as error:
+        print(error)
+"""
+    line = [sys.executable, "-c", script, *map(str, clips)]
+    told = subprocess.run(line, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True)
+    assert [word in told.stdout for word in ("gives no video", "none of 1 pictures")] == [True, True], told
+    if silent:
+        assert told.stderr == ""
+    else:
+        assert [word in told.stderr for word in ("mjpeg", "VIDEOIO")] == [True, True], told.stderr

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import pytest
 
-from gateway.camera.footage import TELLS_SIZE
 from gateway.camera.opening import open_camera
+from gateway.camera.stream import TELLS_SIZE
 from gateway.camera.video import Video
 from gateway.errors import CameraEnded, CameraStalled, CameraUnavailable
 from tests.clips import SECONDS, drain, opened, scenery, within

@@ -3,7 +3,8 @@
 OpenCV's reads block in C++ and cannot be interrupted, so they happen on a thread "capture" that hands pictures over
 through three slots made once: one being written, one ready, one held by the reader. Played at its pace, a picture that
 nobody fetched is replaced by the next; otherwise the thread waits. A read that never returns leaves a thread behind,
-never a caller. Not here: what is read (footage.py), reconnecting (the process is started again).
+never a caller. Not here: what is read (footage.py), into which sizes (scaling.py), reconnecting (the process is started
+again).
 """
 
 from __future__ import annotations
@@ -11,36 +12,23 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import cv2
-import numpy as np
 
 from gateway.camera.footage import Footage, open_footage
 from gateway.camera.frame import Frame
+from gateway.camera.scaling import Scaler
 from gateway.errors import CameraEnded, CameraError, CameraStalled, CameraUnavailable
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 log = logging.getLogger(__name__)
 
+SLOTS = 3
 OPEN_SECONDS = 10.0
 CLOSE_SECONDS = 2.0
 LATE_SECONDS = 1.0
 """A recording that is so far behind its pace goes on from where it is instead of racing to catch up."""
-
-
-@dataclass(slots=True)
-class _Slot:
-    """Buffers of one frame, made once."""
-
-    luma: NDArray[np.uint8]
-    main: NDArray[np.uint8] | None
-    number: int = 0
-    mono: float = 0.0
 
 
 class Video:
@@ -95,10 +83,7 @@ class Video:
         """Names of pictures that could not be read and were left out."""
         self.source_size = (0, 0)
         """Width and height of the pictures as they came, in pixels."""
-        self._size = (0, 0)
-        self._shape = (0, 0)
-        self._slots: list[_Slot] = []
-        self._grey: NDArray[np.uint8] = np.empty((0, 0), np.uint8)
+        self._scaler: Scaler | None = None
         self._number = -1
         self._due = 0.0
         """When the next picture is due; of a recording, when its first was."""
@@ -131,7 +116,7 @@ class Video:
     @property
     def size(self) -> tuple[int, int]:
         """Width and height of the luma picture in pixels."""
-        return self._size
+        return self._scaler.size if self._scaler is not None else (0, 0)
 
     def read(self, timeout: float) -> Frame:
         """Return the next frame; see Camera."""
@@ -149,7 +134,8 @@ class Video:
                 )
             self._held, self._ready = self._ready, None
             self._change.notify_all()
-            slot = self._slots[self._held]
+            assert self._scaler is not None
+            slot = self._scaler.slots[self._held]
         colour = slot.main is not None
         return Frame(
             number=slot.number,
@@ -176,7 +162,7 @@ class Video:
 
     def _give_back(self, slot: int, number: int) -> None:
         with self._change:
-            if self._held == slot and self._slots[slot].number == number:
+            if self._held == slot and self._scaler is not None and self._scaler.slots[slot].number == number:
                 self._held = None
 
     def _capture(self) -> None:
@@ -251,18 +237,20 @@ class Video:
     def _hand_over(self, footage: Footage, number: int, mono: float) -> None:
         """Scale the picture into a free slot and make that slot the ready one."""
         picture = footage.picture()
-        if not self._slots:
-            self._make_slots(picture)
-        if picture.shape[:2] != self._shape:
-            (height, width), (first_height, first_width) = picture.shape[:2], self._shape
+        scaler = self._scaler
+        if scaler is None:
+            scaler = Scaler(picture, self._box, self._main_box, SLOTS)
+            self._scaler, self.source_size = scaler, scaler.source_size
+        if picture.shape[1::-1] != self.source_size:
+            (height, width), (first_width, first_height) = picture.shape[:2], self.source_size
             raise CameraError(
                 f"{self._shown}: {footage.here} is {width}x{height}, what came before {first_width}x{first_height}",
                 "Give the camera one fixed picture size, a folder pictures of one size.",
             )
         with self._change:
-            free = next(i for i in range(len(self._slots)) if i not in {self._ready, self._held})
-        slot = self._slots[free]
-        self._scale(picture, slot)
+            free = next(i for i in range(SLOTS) if i not in {self._ready, self._held})
+        slot = scaler.slots[free]
+        scaler.fill(slot, picture)
         slot.number, slot.mono = number, mono
         with self._change:
             if not self._pace:
@@ -270,44 +258,3 @@ class Video:
             self._ready = free
             self._opened.set()
             self._change.notify_all()
-
-    def _make_slots(self, picture: NDArray[np.uint8]) -> None:
-        """Decide all sizes by the first picture."""
-        height, width = self._shape = (picture.shape[0], picture.shape[1])
-        self.source_size = (width, height)
-        self._size = fit(self.source_size, self._box)
-        main_width, main_height = fit(self.source_size, self._main_box)
-        colour = picture.ndim == 3
-        for _ in range(3):
-            main = np.empty((main_height, main_width, 3), np.uint8) if colour else None
-            self._slots.append(_Slot(np.empty(self._size[::-1], np.uint8), main))
-        self._grey = np.empty((main_height, main_width) if colour else (height, width), np.uint8)
-
-    def _scale(self, picture: NDArray[np.uint8], slot: _Slot) -> None:
-        if slot.main is None:
-            if picture.ndim == 3:
-                picture = cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY, dst=self._grey)  # type: ignore[assignment]
-            _resize(picture, slot.luma)
-            return
-        if picture.ndim == 2:
-            picture = cv2.cvtColor(picture, cv2.COLOR_GRAY2BGR)  # type: ignore[assignment]
-        _resize(picture, slot.main)
-        if slot.main.shape[:2] == slot.luma.shape:
-            cv2.cvtColor(slot.main, cv2.COLOR_BGR2GRAY, dst=slot.luma)
-        else:
-            cv2.cvtColor(slot.main, cv2.COLOR_BGR2GRAY, dst=self._grey)
-            _resize(self._grey, slot.luma)
-
-
-def fit(size: tuple[int, int], box: tuple[int, int]) -> tuple[int, int]:
-    """Return (width, height) scaled down into the box with its aspect kept; never up."""
-    scale = min(1.0, box[0] / size[0], box[1] / size[1])
-    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def _resize(source: NDArray[np.uint8], target: NDArray[np.uint8]) -> None:
-    """Fill `target` with `source`, every pixel the mean of what it covers."""
-    if source.shape == target.shape:
-        np.copyto(target, source)
-    else:
-        cv2.resize(source, target.shape[1::-1], dst=target, interpolation=cv2.INTER_AREA)

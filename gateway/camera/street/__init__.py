@@ -2,7 +2,8 @@
 
     view.py      where a point of the world stands in the picture
     shapes.py    anti-aliased shapes on a raster
-    plan.py      the lie of one corner; backdrop.py paints what stands there; maps.py is what comes of it
+    plan.py      the lie of one corner; maps.py: how it answers to light; backdrop.py paints that
+    surfaces.py  the ground and the houses; furniture.py: trees, lamps and small things
     light.py     sun, sky, lamps; the auto-exposure
     paths.py     ways over the ground; timetable.py says who takes which when
     actors.py    people and cyclists; vehicles.py: cars, vans, lorries
