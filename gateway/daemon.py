@@ -2,26 +2,22 @@
 
 Main thread only: signals, service manager, timers, eyes, the control socket; nothing here waits longer than a second,
 and no card and no network is touched (threads `spool` and `deliver` do that). Not here: what is reported
-(reporting.py), how drafts are numbered (intake.py), faults (faults.py), how an eye is kept alive (eyes.py). Imports
-neither numpy nor cv2.
+(reporting.py), how drafts are numbered (intake.py), faults (faults.py), how an eye is kept alive (eyes.py), what the
+centre says (inbox.py), what wakes it (waking.py). Imports neither numpy nor cv2.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import queue
-import selectors
 import signal
-import socket
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway import wishes
 from gateway.answers import Answers
 from gateway.budget import Budget
+from gateway.condition import Condition
 from gateway.configuration import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer, ask
 from gateway.credentials import broker_of
@@ -31,6 +27,7 @@ from gateway.diary import Diary
 from gateway.errors import GatewayError
 from gateway.eyes import Eye
 from gateway.faults import Faults
+from gateway.inbox import Inbox
 from gateway.intake import Intake
 from gateway.linkage import Linkage
 from gateway.orders import Orders
@@ -41,11 +38,10 @@ from gateway.state import Memory
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
-from gateway.uplink.receipts import read_ack
 from gateway.uplink.room import Kept
 from gateway.uplink.spool import Spool
+from gateway.waking import Waking
 from gateway.wire.message import Address
-from gateway.wishes import Spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,10 +79,6 @@ class Daemon:
         self._address = Address(settings.area, gateway_id(settings.id))
         self._boot = boot_id()
         self._service = ServiceManager()
-        self._selector = selectors.DefaultSelector()
-        self._wake_up, self._woken = socket.socketpair()
-        self._wake_up.settimeout(0.0)
-        self._woken.settimeout(0.0)
         self._reason = ""
         """Why the daemon stops; empty while it does not."""
         self._line = ""
@@ -96,8 +88,6 @@ class Daemon:
             settings.store.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:  # the store will say so, and the corner is watched and reported all the same
             log.warning("%s: the store's folder cannot be made: %s", settings.store.dir, error.strerror)
-        self._watched: dict[str, int] = {}
-        self._commands: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
         self._spool = Spool(
             settings.store.dir / "outbox.db",
             cap_bytes=settings.store.cap_mb * 1_000_000,
@@ -105,14 +95,14 @@ class Daemon:
             kept=Kept(settings.store.replay_hours * 3600, settings.store.picture_hours * 3600),
         )
         self._memory = Memory(settings.store.dir, self._boot, self._later)
-        broker = settings.broker
-        first, reconnect = self._spread()
+        self._inbox = Inbox(self._memory, settings.broker)
+        first, reconnect = self._inbox.spread()
         self._link = Link(
-            broker_of(broker),
+            broker_of(settings.broker),
             self._address.root,
             self._address.gateway,
             self._spool,
-            lambda topic, payload, retained: self._commands.put((topic, payload, retained)),
+            self._inbox.put,
             backoff=Backoff(spread=first, cap=reconnect),
             backlog_rate=settings.delivery.backlog_per_s,
             confirm_centre=settings.delivery.confirm == "centre",
@@ -133,6 +123,8 @@ class Daemon:
         self._linkage = Linkage(self._reboot, recovery.link_reboot_after_s, recovery.interface, root=root)
         self._faults = Faults()
         self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
+        store = settings.store
+        self._condition = Condition(root, store.dir, store.free_mb, self._boot, self._spool)
         self._reports = Reports(
             loaded,
             self._address,
@@ -143,10 +135,10 @@ class Daemon:
             self._budget,
             self._reboot,
             self._linkage,
+            self._condition,
             last_exit=self._memory.last_exit,
-            root=root,
         )
-        self._reports.spread = self._spread()
+        self._reports.spread = self._inbox.spread()
         self._answers = Answers(
             self._reports, self._link, self._spool, self._eyes, lambda: (self._faults.codes, self.intake.dropped)
         )
@@ -156,9 +148,10 @@ class Daemon:
             self._spool,
             self._link,
             self._budget,
-            lambda: self._reports.synced,
+            lambda: self._condition.synced,
             compress=settings.delivery.compression == "deflate",
         )
+        self._waking = Waking(self.intake.take)
         self._gate = Gate(self._memory.commands)
         self._orders = Orders(self._gate, self._reports, self._eyes, self.intake.take, self._stop, config=asked)
         self._control: ControlServer | None = None
@@ -175,8 +168,7 @@ class Daemon:
         for warning in self._loaded.warnings:
             log.warning("%s", warning)
         threading.excepthook = self._thread_died
-        self._listen_to_signals()
-        self._selector.register(self._woken, selectors.EVENT_READ, self._drain_wake_up)
+        self._waking.at_signals(self._signalled)
         self._open_control()
         for eye in self._eyes:  # first: they take longest
             eye.start()
@@ -195,9 +187,8 @@ class Daemon:
 
     def _turn(self, until: float) -> None:
         """One round of the main loop, ending at `until` on the monotonic clock or when something happened."""
-        self._watch_sockets()
-        for key, _ in self._selector.select(max(0.0, until - time.monotonic())):
-            key.data()
+        self._waking.watch(self._eyes)
+        self._waking.wait(until)
         now = time.monotonic()
         link = self._reports.look()
         for eye in self._eyes:
@@ -210,7 +201,7 @@ class Daemon:
         self._diary.tick(now)
         self._linkage.tick(link, now)
         self._reboot.tick(now)
-        self._take_commands()
+        self._inbox.tick(self._link, self._reports, self._orders, self._gate)
         self._answers.tick(now)
         self._orders.tick(now)
         for draft in self._faults.update(self._reports.faults(), now):
@@ -218,7 +209,7 @@ class Daemon:
         for draft in self._budget.tick(now):
             self.intake.take(draft)
         for eye in self._eyes:
-            eye.shed(self._reports.share)
+            eye.shed(self._condition.share)
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))
         self._reports.tick(now, self._faults.codes, sum(self.intake.dropped.values()))
         self._service.feed()
@@ -226,45 +217,9 @@ class Daemon:
             self._line = line
             self._service.status(line)
 
-    def _take_commands(self) -> None:
-        while not self._commands.empty():
-            topic, payload, retained = self._commands.get()
-            try:
-                self._take(topic, payload, retained=retained)
-            except (ValueError, RecursionError) as error:  # a retained one would come again after every start
-                log.warning("%s: %s", topic, error)
-        self._memory.note_commands(self._gate.seen)
-
-    def _take(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        if topic == "down/ack":
-            self._link.confirmed(read_ack(payload))
-        elif topic == "down/config":
-            self._wish(payload)
-        elif topic.startswith("down/cmd/"):
-            self._orders.take(topic, payload, retained=retained, synced=self._reports.synced)
-        else:
-            log.warning("%s: the centre says what this gateway does not know", topic)
-
     def _later(self, work: Callable[[], None]) -> None:
         """Have something done on the thread that may wait for the card."""
         self._spool.call(lambda _outbox: work())
-
-    def _wish(self, payload: bytes) -> None:
-        """Do what the centre sets from afar, or tell it why not."""
-        try:
-            self._memory.note_spread(wishes.read(payload))
-            self._reports.wish_refused = ""
-        except (ValueError, RecursionError) as error:
-            log.warning("%s", error)
-            self._reports.wish_refused = str(error)[:200]
-        self._reports.spread = self._spread()
-        self._link.spread(*self._reports.spread)
-        self._reports.say_config()
-
-    def _spread(self) -> tuple[float, float]:
-        """Return over how many seconds first connections, and later ones, are spread."""
-        broker = self._settings.broker
-        return Spread(*self._memory.spread).over(broker.first_connect_spread_s, broker.reconnect_spread_s)
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""
@@ -273,29 +228,6 @@ class Daemon:
                 keep_as_last_good(self._settings)
         except OSError as error:
             log.warning("the last good configuration cannot be kept: %s", error)
-
-    def _watch_sockets(self) -> None:
-        """Keep the selector in step with the sockets of eyes that were started or are gone."""
-        for eye in self._eyes:
-            now = eye.channel.fileno() if eye.channel is not None else -1
-            before = self._watched.get(eye.name, -1)
-            if now == before:
-                continue
-            if before >= 0:
-                with contextlib.suppress(KeyError):
-                    self._selector.unregister(before)
-            if now >= 0:
-                self._selector.register(now, selectors.EVENT_READ, self._listener(eye))
-            self._watched[eye.name] = now
-
-    def _listener(self, eye: Eye) -> Callable[[], None]:
-        def listen() -> None:
-            for draft in eye.hear():
-                self.intake.take(draft)
-            if eye.channel is None:
-                self._watch_sockets()
-
-        return listen
 
     def _stay_alone(self) -> None:
         """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing."""
@@ -313,14 +245,9 @@ class Daemon:
         folder = self._settings.runtime_dir
         try:
             folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-            self._control = ControlServer(folder / SOCKET_NAME, self._selector, self._answers.answer)
+            self._control = ControlServer(folder / SOCKET_NAME, self._waking.selector, self._answers.answer)
         except OSError as error:
             log.warning("%s: no control socket: %s; `gateway selftest` cannot ask this daemon", folder, error)
-
-    def _listen_to_signals(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._signalled)
-        signal.set_wakeup_fd(self._wake_up.fileno(), warn_on_full_buffer=False)
 
     def _stop(self, reason: str) -> None:
         self._reason = self._reason or reason
@@ -329,18 +256,13 @@ class Daemon:
         name = signal.Signals(number).name
         self._reason = f"the device is restarted: {self._reboot.why}" if self._reboot.why else name
 
-    def _drain_wake_up(self) -> None:
-        with contextlib.suppress(BlockingIOError):
-            self._woken.recv(4096)
-
     def _thread_died(self, args: threading.ExceptHookArgs) -> None:
         """A thread that dies takes the process down: half a daemon looks alive and is not."""
         name = args.thread.name if args.thread else "?"
         log.critical("thread %s died", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))  # type: ignore[arg-type]
         self._fatal = True
         self._reason = self._reason or f"thread {name} died: {args.exc_value}"
-        with contextlib.suppress(OSError):
-            self._wake_up.send(b"!")
+        self._waking.poke()
 
     def _shut_down(self) -> None:
         """End in order, in less than five seconds: eyes, link (says "stopped"), store."""
@@ -350,9 +272,8 @@ class Daemon:
             eye.stop()
         deadline = time.monotonic() + 2.0
         while time.monotonic() < deadline and not all(eye.process.gone for eye in self._eyes):
-            self._watch_sockets()
-            for key, _ in self._selector.select(0.05):
-                key.data()
+            self._waking.watch(self._eyes)
+            self._waking.wait(time.monotonic() + 0.05)
         for eye in self._eyes:
             for draft in eye.kill():
                 self.intake.take(draft)

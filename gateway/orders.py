@@ -76,7 +76,7 @@ class Orders:
             log.warning("command %s (%s) refused: %s", found.name, found.id, found.message)
             self._reply(found.id, found.name, "refused", found.code, found.message)
             return
-        log.info("command %s (%s) by %s", found.name, found.id, found.by or "?")
+        log.info("command %s (%s)%s", found.name, found.id, f" by {found.by}" if found.by else "")
         self._carry_out(found)
 
     def _carry_out(self, command: Command) -> None:

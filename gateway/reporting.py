@@ -1,8 +1,8 @@
 """What the device says of itself, and when: heartbeat, health, cameras, clock, gaps, configuration.
 
 Builds payloads with device/heartbeat.py and hands them to the link, which publishes the latest of each topic after
-every connection. Not here: events (they go through the store), how facts are read (device/health.py). Runs on the
-daemon's main thread; reads /proc and /sys only.
+every connection. Not here: events (they go through the store), how the device is (condition.py). Runs on the daemon's
+main thread.
 """
 
 from __future__ import annotations
@@ -11,15 +11,12 @@ import logging
 import random
 import time
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.camera.opening import describe
 from gateway.camera_reports import CameraReports
-from gateway.device import health, heartbeat
-from gateway.device.heat import Heat
-from gateway.device.problems import problems
+from gateway.device import heartbeat
 from gateway.faults import Fault
 from gateway.wire.message import plain
 
@@ -27,23 +24,20 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from gateway.budget import Budget
+    from gateway.condition import Condition
     from gateway.configuration import Loaded
     from gateway.eyes import Eye
     from gateway.linkage import Linkage
     from gateway.reboot import Reboot
     from gateway.uplink.link import Link
-    from gateway.uplink.outbox import Outbox
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address
     from gateway.wire.payloads import BootOffset, ConfigReport
 
 log = logging.getLogger(__name__)
 
-FACTS_SECONDS = 5.0
 HEALTH_SECONDS = 3.0
 """A change is told in up/health at most so often."""
-QUIET = frozenset({"clock-unsynchronised"})
-"""Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
 ELSEWHERE = frozenset({"gaps", "gap_notes", "boots"})
 """Of the store's status: what has a topic of its own."""
 CAPABILITIES = ("motion", "stationary", "view", "masks", "zones", "commands", "ack", "spread")
@@ -63,9 +57,9 @@ class Reports:
         budget: Budget,
         reboot: Reboot,
         linkage: Linkage,
+        condition: Condition,
         *,
         last_exit: str = "",
-        root: Path = Path("/"),
     ) -> None:
         self._loaded = loaded
         self._address = address
@@ -77,13 +71,10 @@ class Reports:
         self._reboot = reboot
         self._linkage = linkage
         self._last_exit = last_exit
-        self._root = root
+        self._condition = condition
         self._now_store: dict[str, Any] = {}
         self._now_link: dict[str, Any] = {}
         self._started = time.monotonic()
-        self._facts = health.Facts()
-        self._heat = Heat()
-        self._facts_due = 0.0
         self._beats = 0
         self._beat_due = 0.0
         self._health_due = 0.0
@@ -91,26 +82,24 @@ class Reports:
         self._told_codes: list[str] = []
         self._told_news: list[Any] = []
         self._told_link: tuple[bool, str | None] = (False, None)
-        self._quiet: list[str] = []
         self._cameras = CameraReports(self._say)
-        self._offset: float | None = None
-        self._remembered = False
         self._boots: list[BootOffset] = []
         self._gap: dict[str, Any] = {}
-        self.share = 1.0
-        """The share of the frame rate that heat leaves."""
-        self.synced = False
-        """Whether the wall clock is synchronised."""
         broker = loaded.settings.broker
         self.spread = (broker.first_connect_spread_s, broker.reconnect_spread_s)
         """Over how many seconds connections are spread, as it is in force."""
         self.wish_refused = ""
         """Why the last down/config was not carried out."""
 
+    @property
+    def synced(self) -> bool:
+        """Whether the wall clock is synchronised."""
+        return self._condition.synced
+
     def begin(self) -> None:
         """Say who we are and what is in force."""
         self.look()
-        self._read_facts(time.monotonic())
+        self._condition.tick(time.monotonic())
         self.say_who()
         self.say_config()
 
@@ -143,7 +132,7 @@ class Reports:
             "up/info",
             heartbeat.info(
                 software=__version__,
-                facts=self._facts,
+                facts=self._condition.facts,
                 cameras=[
                     {
                         "name": camera.name,
@@ -166,8 +155,7 @@ class Reports:
             codes: the faults that are open.
             dropped: drafts that the daemon itself had to drop since its start.
         """
-        if now >= self._facts_due:
-            self._read_facts(now)
+        self._condition.tick(now)
         self._store_news()
         for eye in self._eyes:
             self._cameras.look(eye, now)
@@ -201,7 +189,7 @@ class Reports:
             f"{eye.name} {eye.known.state}" + (f" ({eye.known.code})" if eye.known.state == "off" else "")
             for eye in self._eyes
         ]
-        link = self._link.status()
+        link = self._now_link
         why = f" ({link['reason']})" if link["reason"] else ""
         return ", ".join([*cameras, "link up" if link["connected"] else f"link down{why}"])
 
@@ -213,13 +201,7 @@ class Reports:
         store = self._now_store
         if store.get("problem"):
             current["gateway", "store"] = Fault(str(store["problem"]), str(store.get("hint") or ""))
-        open_codes = [code.partition("/")[2] for code in self._told_codes if code.startswith("gateway/")]
-        found = problems(self._facts, self._loaded.settings.store.free_mb, open_codes)
-        self._quiet = [f"gateway/{problem.code}" for problem in found if problem.code in QUIET]
-        for problem in found:
-            if problem.code not in QUIET:
-                current["gateway", problem.code] = Fault(problem.message, problem.hint)
-        return current
+        return current | self._condition.faults(self._told_codes)
 
     def look(self) -> dict[str, Any]:
         """Ask store and link how they are: once a round, before anything else is asked here; return the link's."""
@@ -243,28 +225,12 @@ class Reports:
             },
             "dropped": dict(dropped),
             "cameras": {eye.name: eye.known.in_words() for eye in self._eyes},
-            "health": self._health() | {"problems": sorted({*codes, *self._quiet}), "outbox": self._now_store},
+            "health": self._health()
+            | {"problems": sorted({*codes, *self._condition.quiet}), "outbox": self._now_store},
         }
 
     def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
         self._link.say(topic, plain(payload))
-
-    def _read_facts(self, now: float) -> None:
-        self._facts_due = now + FACTS_SECONDS
-        self._facts = health.read(self._root, self._loaded.settings.store.dir)
-        if self._heat.see(self._facts, now) != self.share:
-            log.warning("%s degrees: %.0f %% of the frame rate", self._facts.temperature_c, self._heat.share * 100)
-        self.share = self._heat.share
-        self.synced = bool(self._facts.clock_synced)
-        offset = time.time() - time.monotonic() if self.synced else None
-        known = self._offset
-        if offset is None or (known is not None and abs(offset - known) < 1.0):
-            if not self._remembered:
-                self._spool.call(lambda outbox: note_boot(outbox, self._boot))
-        else:
-            self._offset = offset
-            self._spool.remember(self._boot, round(offset, 3), round(time.time(), 3))
-        self._remembered = True
 
     def _store_news(self) -> None:
         """Publish boots and gaps when the store knows other ones than were said."""
@@ -288,13 +254,13 @@ class Reports:
             wall=time.time(),
             boot=self._boot,
             mono=time.monotonic(),
-            synced=self.synced,
+            synced=self._condition.synced,
             up=time.monotonic() - self._started,
-            temperature_c=self._facts.temperature_c,
-            memory_mb=self._facts.memory_available_mb,
-            disk_mb=self._facts.disk_free_mb,
+            temperature_c=self._condition.facts.temperature_c,
+            memory_mb=self._condition.facts.memory_available_mb,
+            disk_mb=self._condition.facts.disk_free_mb,
             fps={eye.name: float(eye.known.beat.get("fps", 0.0)) for eye in self._eyes},
-            shed=1.0 - self.share,
+            shed=1.0 - self._condition.share,
             waiting=heartbeat.Waiting(
                 store.get("rows", 0), store.get("bytes", 0), store.get("oldest_s") or 0.0, store.get("dead", 0)
             ),
@@ -307,23 +273,13 @@ class Reports:
         return dict(
             heartbeat.health(
                 wall=time.time(),
-                facts=self._facts,
-                problems=[*self._told_codes, *self._quiet],
+                facts=self._condition.facts,
+                problems=[*self._told_codes, *self._condition.quiet],
                 outbox={name: said for name, said in self._now_store.items() if name not in ELSEWHERE},
                 link=self._now_link
                 | {"budget": self._budget.status(), "recovery": self._linkage.status(time.monotonic())},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),
-                rate_share=self.share,
+                rate_share=self._condition.share,
             )
         )
-
-
-def note_boot(outbox: Outbox, boot: str) -> None:
-    """Note a boot whose clock nobody has set yet; what an earlier run of it has learnt of its clock stays known.
-
-    Raises:
-        StoreError: it could not be written.
-    """
-    if all(each["boot"] != boot for each in outbox.boots()):
-        outbox.remember(boot, None)

@@ -82,14 +82,13 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
     offered: list[Message] = []
     daemon._spool.next_number = next_number  # type: ignore[method-assign]
     daemon._spool.offer = lambda message: not offered.append(message)  # type: ignore[method-assign,func-returns-value]
-    with daemon._wake_up, daemon._woken:
+    with contextlib.closing(daemon._waking):
         for rank in (Rank.START, Rank.END, Rank.ALARM, Rank.UPDATE, Rank.ALARM):
             name = random_uuid7(time.time())
             daemon.intake.take(Draft(name, rank, "motion", "cam0", time.monotonic(), name, "start"))
         assert [message.rank for message in offered] == [Rank.ALARM, Rank.ALARM]
         numbers["event"] = 5
         daemon.intake.number()
-    daemon._selector.close()
     assert [message.rank for message in offered[2:]] == [Rank.START, Rank.END, Rank.UPDATE]
     assert {lane_of(message.rank) == message.lane for message in offered} == {True}
 
@@ -97,12 +96,11 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
 def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
     """A slow board needs more than ten seconds to its first picture: no alarm comes of that; of a failure one does."""
     daemon = Daemon(load(Gateway(tmp_path, None, ["street"]).config, (), {}))
-    with daemon._wake_up, daemon._woken:
+    with contextlib.closing(daemon._waking):
         (eye,) = daemon._eyes
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == []
         eye.known.take({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it in"})
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == ["camera-failed"]
-    daemon._selector.close()
 
 
 def test_a_journal_that_hangs_holds_up_no_end(tmp_path: Path, mosquitto: Mosquitto) -> None:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from gateway.condition import note_boot
 from gateway.errors import StoreError
-from gateway.reporting import note_boot
 from gateway.uplink import store
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import Outbox

@@ -130,13 +130,15 @@ def _head(story: Story, facts: Facts, verdict: Score | None) -> str:
         said += f": {verdict.found} of {verdict.true} things found, {verdict.false or 'none'} false"
     moving = _seconds((told.started, told.last) for told in story.episodes.values())
     held = _seconds((span.start, span.end) for span in story.suppressed() if span.what != "settling")
+    settling = _seconds((span.start, span.end) for span in story.suppressed() if span.what == "settling")
+    beside = f" beside {settling:.1f} s of settling" if settling else ""
     ill = _seconds((span.start, span.end) for span in story.view())
     tiles = [
         ("", str(count), "episodes"),
         ("", f"{moving / max(length, 1e-9):.0%}", "of the time something moves"),
         ("bad" if any(told.alarm for told in story.episodes.values()) else "",
          str(sum(told.alarm for told in story.episodes.values())), "alarms"),
-        ("held" if held else "", f"{held:.1f} s", "motion held back"),
+        ("held" if held else "", f"{held:.1f} s", f"motion held back{beside}"),
         ("held" if ill else "", f"{ill:.1f} s", "doubt about the view"),
     ]  # fmt: skip
     if verdict is not None:
