@@ -78,7 +78,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--camera", metavar="SOURCE", help="another camera than the simulated corner")
     demo.add_argument("--broker", metavar="URL", help="a broker of yours instead of the embedded one")
     demo.add_argument("--summary", type=Path, metavar="FILE", help="write the summary as JSON")
-    demo.add_argument("--pictures", type=Path, metavar="DIR", help="where pictures are kept (a new folder)")
+    demo.add_argument("--pictures", type=Path, metavar="DIR", help="keep the pictures there")
+    demo.add_argument("--keep", action="store_true", help="keep pictures, configuration and log in a new folder")
     demo.set_defaults(work=_demo)
 
     replay = commands.add_parser("replay", help="motion and events over a recording, as fast as it can")
@@ -171,6 +172,7 @@ def _demo(options: argparse.Namespace) -> int:
         broker=options.broker,
         summary=options.summary,
         pictures=options.pictures,
+        keep=options.keep,
     )
 
 

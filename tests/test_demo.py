@@ -231,8 +231,11 @@ def start_demo(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
 
 @pytest.mark.system
 def test_demo_shows_the_corner_end_to_end(tmp_path: Path) -> None:
-    """Frames become events that arrive and agree with the scene; the numbers are written; no process is left behind."""
-    demo = start_demo(tmp_path, "--seconds", "8", "--seed", "1", "--summary", str(tmp_path / "s.json"))
+    """Frames become events that arrive and agree with the scene; the numbers are written; no process is left behind.
+
+    What was asked to be kept is kept.
+    """
+    demo = start_demo(tmp_path, "--keep", "--seconds", "8", "--seed", "1", "--summary", str(tmp_path / "s.json"))
     out, _ = demo.communicate(timeout=90)
     assert demo.returncode == 0, out
     numbers = json.loads((tmp_path / "s.json").read_text())
@@ -251,7 +254,7 @@ def test_demo_shows_the_corner_end_to_end(tmp_path: Path) -> None:
 
 @pytest.mark.system
 def test_demo_that_is_interrupted_still_sums_up(tmp_path: Path) -> None:
-    """Ctrl-C ends the daemon in order, and the summary is of what has been."""
+    """Ctrl-C ends the daemon in order, the summary is of what has been, and the demo's folder is gone."""
     demo = start_demo(tmp_path, "--seconds", "600", "--summary", str(tmp_path / "s.json"))
     assert demo.stdout is not None
     for line in demo.stdout:
@@ -261,6 +264,7 @@ def test_demo_that_is_interrupted_still_sums_up(tmp_path: Path) -> None:
     out, _ = demo.communicate(timeout=60)
     assert demo.returncode == 0, out
     assert json.loads((tmp_path / "s.json").read_text())["episodes_found"] >= 1
+    assert list(tmp_path.glob("gateway-demo-*")) == []
 
 
 @pytest.mark.system
@@ -294,8 +298,10 @@ def test_demo_that_is_killed_leaves_no_gateway_behind(tmp_path: Path) -> None:
 def test_demo_that_cannot_be_shown_says_why(
     tmp_path: Path, arguments: Callable[[], list[str]], complaints: list[str]
 ) -> None:
-    """A broker or a camera that is not there is named, with what to do; the exit code is 1."""
+    """A broker or a camera that is not there is named, with what to do; a failed daemon's log is kept, and no more."""
     demo = start_demo(tmp_path, *arguments())
     out, _ = demo.communicate(timeout=90)
     assert demo.returncode == 1
     assert [complaint in out for complaint in complaints] == [True] * len(complaints), out
+    assert [name for name in tmp_path.glob("gateway-demo-*") if str(name) not in out] == []
+    assert all((name / "daemon.log").exists() for name in tmp_path.glob("gateway-demo-*"))

@@ -10,19 +10,20 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
+import shutil
 import signal
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from gateway.camera.opening import parse
 from gateway.demo.broker import EmbeddedBroker
 from gateway.demo.centre import Centre
 from gateway.demo.follow import Rates, TruthFile
-from gateway.demo.process import AREA, CAMERA, TRUTH, Gateway, configuration, street_source
+from gateway.demo.process import AREA, CAMERA, LOG, TRUTH, Gateway, configuration, street_source
 from gateway.demo.screen import Row, View, open_screen
 from gateway.demo.summary import Summary
 from gateway.errors import CameraError, GatewayError, LinkError
@@ -53,6 +54,7 @@ def run(
     broker: str | None = None,
     summary: Path | None = None,
     pictures: Path | None = None,
+    keep: bool = False,
 ) -> int:
     """Show the gateway at work; return the exit code: 1 when things came by and not one message told of them.
 
@@ -62,7 +64,8 @@ def run(
         camera: another source; None: the simulated corner. Only that has a truth to compare with.
         broker: URL of another broker; None: an embedded one.
         summary: file for the summary as JSON.
-        pictures: folder for the pictures; None: a new one.
+        pictures: folder for the pictures; None: a new one, below the demo's own.
+        keep: whether the demo's own folder stays when all went well; after a failure its log is needed.
 
     Raises:
         GatewayError: it cannot be shown; the hint says what to do.
@@ -76,24 +79,47 @@ def run(
         raise GatewayError(f"the demo needs {error.name}", "pip install 'camera-gateway[demo]'") from None
     if summary is not None and not summary.absolute().parent.is_dir():
         raise GatewayError(f"{summary}: there is no such folder to write the summary to", "make the folder first")
-    folder = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
-    pictures = (pictures or folder / "pictures").absolute()
-    try:
-        pictures.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GatewayError(f"{pictures}: {error.strerror}", "choose another folder with --pictures") from None
     with contextlib.ExitStack() as stack:
+        own = stack.enter_context(OwnFolder(keep=keep))
+        kept = (pictures or own.path / "pictures").absolute()
+        try:
+            kept.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GatewayError(f"{kept}: {error.strerror}", "choose another folder with --pictures") from None
         if broker is None:
-            broker = stack.enter_context(EmbeddedBroker(folder)).url
+            broker = stack.enter_context(EmbeddedBroker(own.path)).url
         asked = stack.enter_context(_asked_to_stop())
-        demo = Demo(folder, pictures, broker, camera, seed, seconds)
+        demo = Demo(own.path, kept, broker, camera, seed, seconds)
         result = demo.play(asked)
-    for line in result.lines():
-        _print(line)
-    _print(f"pictures in {pictures}; configuration and the daemon's log in {folder}")
-    if summary is not None:
-        summary.write_text(result.json(), encoding="utf-8")
+        for line in result.lines():
+            _print(line)
+        if pictures is not None:
+            _print(f"pictures in {kept}")
+        elif not keep and result.works:
+            _print("pictures and log are removed now: --keep keeps them, --pictures DIR the pictures alone")
+        if summary is not None:
+            summary.write_text(result.json(), encoding="utf-8")
+        own.keep = own.keep or not result.works
     return 0 if result.works else 1
+
+
+class OwnFolder:
+    """The demo's own folder: gone afterwards, unless somebody wants to look into it."""
+
+    def __init__(self, *, keep: bool) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix="gateway-demo-"))
+        self.keep = keep
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Remove it, but not the log of a daemon that failed."""
+        failed = kind is not None and issubclass(kind, GatewayError) and (self.path / LOG).exists()
+        if self.keep or failed:
+            _print(f"pictures, configuration and the daemon's log are kept in {self.path}")
+        else:
+            shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _print(text: str) -> None:
@@ -147,7 +173,7 @@ class Demo:
         try:
             self._wait_for_broker(subscriber)
             _print(f"gateway {self._address.gateway}: the production daemon on camera {parse(self._source).shown}")
-            _print(f"broker {self._broker}; pictures are kept in {self._pictures}")
+            _print(f"broker {self._broker}; pictures arrive in {self._pictures}")
             gateway = Gateway(self._folder, self._settings)
             try:
                 self._wait_for_first_frame(gateway, asked)

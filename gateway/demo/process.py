@@ -32,6 +32,7 @@ AREA = "demo"
 CAMERA = "cam0"
 FPS = 30
 TRUTH = "truth.jsonl"
+LOG = "daemon.log"
 STOP_SECONDS = 7.0
 """SIGTERM ends a daemon within five seconds; what is still there then is killed."""
 ZONES = [
@@ -94,7 +95,7 @@ class Gateway:
             settings: from `configuration`.
         """
         self._socket = settings.runtime_dir / SOCKET_NAME
-        self.log = folder / "daemon.log"
+        self.log = folder / LOG
         file = folder / "gateway.toml"
         file.write_text(as_toml(settings), encoding="utf-8")
         # The file alone decides: what is exported for another gateway on this computer does not count here.
