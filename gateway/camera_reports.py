@@ -6,6 +6,7 @@ main thread.
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from gateway.eyes import Eye
     from gateway.wire.payloads import Camera
+
+log = logging.getLogger(__name__)
 
 MOTION_SECONDS = 5.0
 """`motion` changes at most so often: a busy street must not publish with every passer-by."""
@@ -58,6 +61,8 @@ class CameraReports:
             step=step,
             simulated=known.simulated,
         )
+        if said is None or (said[0]["state"], said[0].get("reason", "")) != (known.state, known.reason):
+            log.info("camera %s: %s%s", eye.name, known.state, f": {known.reason}" if known.reason else "")
         self._said[eye.name] = (report, now)
         self._again.discard(eye.name)
         self._say(f"up/camera/{eye.name}", report)

@@ -213,6 +213,7 @@ class Reports:
         """Return everything for whoever asks on the control socket."""
         self.look()
         return {
+            "summary": self.line(),
             "gateway": self._address.gateway,
             "area": self._address.area,
             "software": __version__,
