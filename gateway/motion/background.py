@@ -87,10 +87,12 @@ class Background(Model):
         np.copyto(self.noise, noise, casting="unsafe")
         self._lesson.compile()
 
-    def recall(self, cells: NDArray[np.int16]) -> None:
-        """Clear `fired` where the cells look as they did before: two remembered looks are within the threshold."""
+    def recall(self, cells: NDArray[np.int16], at: NDArray[np.intp]) -> None:
+        """Clear `fired` where the cells look as they did before: two remembered looks are within the threshold.
+
+        at: the places of all cells that fired, in one dimension.
+        """
         fired = self.fired.reshape(-1)
-        at = fired.nonzero()[0]
         if at.size * _FEW < fired.size:
             looks = self._bank.reshape(LOOKS, -1).take(at, axis=1)
             np.subtract(looks, cells.reshape(-1).take(at), out=looks)

@@ -136,6 +136,7 @@ class Detector:
         told = self._light.told(exposure_us, gain, lux)
         ended: Sequence[int] = ()
         self._cells.reduce(luma, self._now)
+        light = self._cells.mean()
         if self._t is None or t < self._t or t - self._t >= _GAP:
             ended = self._start(t, anew=True)
         dt = t - (t if self._t is None else self._t)
@@ -145,7 +146,6 @@ class Detector:
         self._model.compare(self._now)
         count = self._light.follow(self._now, dt, told=told, free=self._standing.free)
         settling = self._ready.settling(t)
-        light = self._cells.mean()
         self._any_fired = count > 0
         count = self._recall(count)
         self._fired = count
@@ -229,15 +229,24 @@ class Detector:
 
     def _recall(self, count: int) -> int:
         """Take out cells that are alone or look as they did before; return how many still fire."""
-        model = self._model
+        model, regions = self._model, self._regions
+        few = count * _MANY < self._area
         if count < 2:
             return 0
-        self._regions.weigh(model.restless)
-        if count * _MANY < self._area:
-            self._regions.keep(model.fired)
-            if not np.count_nonzero(self._regions.kept):
+        at = model.fired.reshape(-1).nonzero()[0]
+        if few and not regions.touch(model.fired, at):
+            return 0
+        regions.weigh(model.restless)
+        model.recall(self._light.clean, at)
+        regions.keep(model.fired)
+        if few and not np.count_nonzero(regions.kept):
+            # No company is left: was there any? Where not, all are grain.
+            model.fired.reshape(-1)[at] = True
+            regions.keep(model.fired)
+            if not np.count_nonzero(regions.kept):
                 return 0
-        model.recall(self._light.clean)
+            model.recall(self._light.clean, at)
+            regions.keep(model.fired)
         return int(np.count_nonzero(model.fired))
 
     def _look(self, count: int, t: float, dt: float) -> list[int]:
@@ -245,7 +254,6 @@ class Detector:
         regions: list[Region] = []
         if count:
             regions = self._regions.find(
-                model.fired,
                 self._light.clean,
                 self._before[self._oldest],
                 model.difference,
@@ -253,7 +261,6 @@ class Detector:
                 model.threshold,
                 lasting=self._tracks.loose() > _WEATHER,
             )
-            regions = [region for region in regions if region.edge >= 0.2]
         self._tracks.wary = self._light.unrest > model.floor // 2
         if self._light.lit and not self._tracks.lit:
             self._flared = t

@@ -8,8 +8,9 @@ Not here: which region was which a frame ago (tracks.py). Runs on the camera's t
 
 from __future__ import annotations
 
+import itertools
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 _COMPANY = 3
 """Neighbours that a cell needs more when it comes and goes all the time."""
+
+_SOFT = 0.2
+"""Less of an edge is a change of light."""
 
 MOST = 48
 """Regions looked at in one frame, the largest first: more is weather."""
@@ -66,10 +70,15 @@ class Regions:
         self._weight = np.zeros(shape, np.uint8)
         self._company = np.full(shape, _COMPANY, np.uint8)
         self._joined = np.zeros(shape, np.uint8)
-        self._slope = np.zeros(shape, np.int16)
-        self._other = np.zeros(shape, np.int16)
-        self._inner = self._other.reshape(-1)[width:-width]
-        self._seen = np.zeros(shape, np.int16)
+        # A cell, and those to the left, above, to the right and below, in one dimension.
+        self._around = np.array([[0], [-1], [-width], [1], [width]])
+        place = np.zeros((3, *shape), np.int16)
+        place[0, :, 1:-1] = 1
+        place[1, 1:-1] = 1
+        place[2] = np.arange(width)
+        self._beside = np.array([[1], [width - 1], [width], [width + 1]])
+        self._place = place.reshape(3, -1)
+        """Whether a cell has neighbours on both sides, whether it has some above and below, and its column."""
         self._earlier = np.zeros(shape, np.bool_)
         self._near = np.zeros(shape, np.bool_)
         self.kept = np.zeros(shape, np.bool_)
@@ -79,7 +88,6 @@ class Regions:
 
     def find(
         self,
-        fired: NDArray[np.bool_],
         cells: NDArray[np.int16],
         earlier: NDArray[np.int16],
         difference: NDArray[np.int16],
@@ -88,31 +96,39 @@ class Regions:
         *,
         lasting: bool,
     ) -> list[Region]:
-        """Return the largest regions.
+        """Return the largest regions of what was kept that have edges.
 
-        fired: where a cell differs from the background.
         cells, earlier: the frame, and the one of a quarter of a second ago.
         difference, edges, threshold: how the frame differs from the background, whose edges those are, and what it may
         differ by.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
-        self.keep(fired)
         if lasting:
             self._last()
         else:
             np.copyto(self._earlier, self.kept)
+        at = self.kept.reshape(-1).nonzero()[0]
+        if not at.size:
+            return []
+        number = self._label(int(at[0]), int(at[-1]))
+        return self._describe(at, number, cells, earlier, difference, edges, threshold)
+
+    def _label(self, first: int, last: int) -> int:
+        """Number the regions and return how many there are, with 0 for none; first, last: cells that were kept."""
+        width = self.kept.shape[1]
+        # Only these rows: looking at all of the picture is what takes long. From an even row on, because labels are
+        # given out by blocks of two rows.
+        top, bottom = max(0, first // width - 1) & ~1, last // width + 2
         # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
-        kept, joined = self.kept.view(np.uint8), self._joined
+        kept, joined = self.kept[top:bottom].view(np.uint8), self._joined[top:bottom]
         np.copyto(joined, kept)
         np.bitwise_or(joined[1:], kept[:-1], out=joined[1:])
         np.bitwise_or(joined[:-1], kept[1:], out=joined[:-1])
         # Counting and boxing the regions would take OpenCV twice the time of finding them.
-        number, _ = cv2.connectedComponentsWithAlgorithm(joined, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI, self.labels)
-        if number == 1:
-            return []
-        self._steps(difference, self._slope)
-        self._steps(cells, self._seen)
-        return self._describe(number, cells, earlier, difference, edges, threshold)
+        number, _ = cv2.connectedComponentsWithAlgorithm(
+            joined, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI, self.labels[top:bottom]
+        )
+        return int(number)
 
     def mask(self, region: Region) -> NDArray[np.bool_]:
         """Return which cells of the region's window belong to it."""
@@ -126,6 +142,12 @@ class Regions:
         np.right_shift(restless, 4, out=weight)
         np.minimum(weight, self._company, out=weight)
         np.add(weight, 6, out=weight)
+
+    def touch(self, fired: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
+        """Say whether any of the cells that fired, given also by their places, may have company."""
+        # Each pair is found from its upper or left cell; over the border at the right it may be none.
+        beside = fired.reshape(-1).take(at + self._beside, mode="clip")
+        return bool(np.count_nonzero(beside))
 
     def keep(self, fired: NDArray[np.bool_]) -> None:
         """Set `kept`: fired cells without those that are alone, with holes filled; counts of 3 by 3 cells."""
@@ -155,18 +177,9 @@ class Regions:
         np.logical_and(self.kept, wide, out=self.kept)
         np.copyto(self._earlier, now)
 
-    def _steps(self, values: NDArray[np.int16], out: NDArray[np.int16]) -> None:
-        """Write the larger of the steps over two cells, across and down."""
-        flat, steps, row = values.reshape(-1), out.reshape(-1), values.shape[1]
-        np.subtract(flat[2:], flat[:-2], out=steps[1:-1])
-        out[:, :: row - 1].fill(0)  # one row's end is not the next one's beginning
-        np.absolute(out, out=out)
-        np.subtract(flat[2 * row :], flat[: -2 * row], out=self._inner)
-        np.absolute(self._other, out=self._other)
-        np.maximum(out, self._other, out=out)
-
     def _describe(
         self,
+        at: NDArray[np.intp],
         number: int,
         cells: NDArray[np.int16],
         earlier: NDArray[np.int16],
@@ -175,54 +188,62 @@ class Regions:
         threshold: NDArray[np.int16],
     ) -> list[Region]:
         """Sum up what the cells of each region show; only the cells that were kept are looked at."""
-        at = self.kept.reshape(-1).nonzero()[0]
         label = self.labels.reshape(-1).take(at)
-        area = np.bincount(label, minlength=number)[1:]
-        # Sorted by region, and row by row within: so each region's sums are those of a stretch of cells.
-        at = at.take(label.argsort(kind="stable"))
-        last = area.cumsum()
-        first = last - area
-        last -= 1
+        area = np.bincount(label)[1:]
+        if number > 2:
+            # Sorted by region, and row by row within: so each region's sums are those of a stretch of cells.
+            at = at.take(label.argsort(kind="stable"))
+        areas = area.tolist()
+        ends = [0, *itertools.accumulate(areas)]
+        first = np.array(ends[:-1])
         limit = threshold.reshape(-1).take(at)
-        moved = cells.reshape(-1).take(at)
-        np.subtract(moved, earlier.reshape(-1).take(at), out=moved)
+        place = self._place.take(at, axis=1)
+        # Each cell with its four neighbours, of the difference and of the frame.
+        around = at + self._around
+        both = np.empty((2, *around.shape), np.int16)
+        difference.reshape(-1).take(around, out=both[0], mode="clip")
+        cells.reshape(-1).take(around, out=both[1], mode="clip")
+        moved = both[1, 0] - earlier.reshape(-1).take(at)
         np.absolute(moved, out=moved)
         # Sums of whole numbers are exact as floats of 64 bits.
         of_cells = np.empty((4, at.size))
-        of_cells[0] = difference.reshape(-1).take(at)
+        of_cells[0] = both[0, 0]
         np.absolute(of_cells[0], out=of_cells[1])
         np.multiply(of_cells[0], of_cells[0], out=of_cells[2])
-        of_cells[3] = moved > limit
-        sums = np.add.reduceat(of_cells, first, axis=1)
+        np.greater(moved, limit, out=of_cells[3])
+        sums = np.add.reduceat(of_cells, first, axis=1).tolist()
+        # The larger of the steps over two cells, across and down; a step over the border is none.
+        steps = both[:, 3:] - both[:, 1:3]
+        np.absolute(steps, out=steps)
+        steps *= place[:2]
         # An edge is steeper than the threshold, and than most of what the region differs by.
-        slope = self._slope.reshape(-1).take(at)
-        rim = slope > limit
-        rim &= slope > (sums[1] / area * 0.8).repeat(area)
-        of_cells[0] = rim
-        of_cells[1] = self._seen.reshape(-1).take(at)
+        steep = np.array([int(total / size * 0.8) for total, size in zip(sums[1], areas, strict=True)], np.int16)
+        steep = steep.repeat(area)
+        np.maximum(steep, limit, out=steep)
+        np.greater(np.maximum(steps[0, 0], steps[0, 1]), steep, out=of_cells[0])
+        of_cells[1] = np.maximum(steps[1, 0], steps[1, 1])
         of_cells[2] = edges.reshape(-1).take(at)
         of_cells[1:3] *= of_cells[0]
-        of_rims = np.add.reduceat(of_cells[:3], first, axis=1)
-        column = at % self.kept.shape[1]
-        left, right = np.minimum.reduceat(column, first), np.maximum.reduceat(column, first)
-        ends = at.take(first).tolist(), at.take(last).tolist()
-        areas = area.tolist()
-        each = zip(areas, *ends, left.tolist(), right.tolist(), *sums.tolist(), *of_rims.tolist(), strict=True)
-        return self._gather(areas, list(each))
+        of_rims = np.add.reduceat(of_cells[:3], first, axis=1).tolist()
+        left, right = np.minimum.reduceat(place[2], first).tolist(), np.maximum.reduceat(place[2], first).tolist()
+        top, bottom = at.take(first).tolist(), at.take([end - 1 for end in ends[1:]]).tolist()
+        return self._gather(areas, list(zip(areas, top, bottom, left, right, *sums, *of_rims, strict=True)))
 
-    def _gather(self, areas: list[int], each: list[tuple[float, ...]]) -> list[Region]:
+    def _gather(self, areas: list[int], each: list[tuple[Any, ...]]) -> list[Region]:
         """Make regions of what was summed up; there are few, so plain numbers are faster here than arrays."""
         height, width = self.kept.shape
         found: list[Region] = []
         for i in sorted(range(len(areas)), key=areas.__getitem__, reverse=True)[:MOST]:
             size, first, last, left, right, lit, _, squared, moving, rim, seen, believed = each[i]
-            top, bottom = int(first) // width, int(last) // width
+            top, bottom = first // width, last // width
             # What begins or ends a row from the border reaches it.
             y = top if top > 1 else 0
-            w, h = int(right - left) + 1, (bottom + 1 if bottom + 2 < height else height) - y
+            w, h = right - left + 1, (bottom + 1 if bottom + 2 < height else height) - y
             edge = min(1.0, rim / max(1.0, min(size, w + h)))
+            if edge < _SOFT:
+                continue
             lit /= size
             spread = math.sqrt(max(0.0, squared / size - lit * lit))
             own = (seen - believed) / max(1.0, seen + believed)
-            found.append(Region(i + 1, int(left), y, w, h, int(size), moving / size, edge, own, int(lit), int(spread)))
+            found.append(Region(i + 1, left, y, w, h, size, moving / size, edge, own, int(lit), int(spread)))
         return found
