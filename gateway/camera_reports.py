@@ -61,8 +61,8 @@ class CameraReports:
             step=step,
             simulated=known.simulated,
         )
-        if said is None or (said[0]["state"], said[0].get("reason", "")) != (known.state, known.reason):
-            log.info("camera %s: %s%s", eye.name, known.state, f": {known.reason}" if known.reason else "")
+        if known.state != "off" and (said is None or said[0]["state"] != known.state):  # why it is off was told at once
+            log.info("camera %s: %s", eye.name, known.state)
         self._said[eye.name] = (report, now)
         self._again.discard(eye.name)
         self._say(f"up/camera/{eye.name}", report)
