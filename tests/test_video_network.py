@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import cv2
@@ -59,9 +61,35 @@ def test_a_network_camera_that_is_off(pictures: list[NDArray[np.uint8]], capfd: 
     """A refused connection cannot be opened either; neither the message nor what libraries print has a password."""
     with RtspServer(pictures) as server:
         url = server.url
-    with pytest.raises(CameraUnavailable, match="gives no video") as caught:
+    with pytest.raises(CameraUnavailable, match=r"gives no video: nothing listens on 127.0.0.1:\d+$") as caught:
         within(SECONDS, lambda: open_camera(url))
     assert "hunter2" not in str(caught.value) + caught.value.hint + "".join(capfd.readouterr())
+
+
+def test_what_answers_and_is_no_camera() -> None:
+    """Something that listens and hangs up is told from nothing that listens: path or password are to be checked."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def hang_up() -> None:
+            with suppress(OSError):
+                while True:
+                    server.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(CameraUnavailable, match=f"what answers on 127.0.0.1:{port} sends none") as caught:
+            within(SECONDS, lambda: open_camera(f"rtsp://user:hunter2@127.0.0.1:{port}/x"))
+        server.shutdown(socket.SHUT_RDWR)
+        thread.join(SECONDS)
+    assert "password" in caught.value.hint
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_network_camera_whose_name_nobody_knows() -> None:
+    """A host that does not resolve is told as that."""
+    with pytest.raises(CameraUnavailable, match="the name 'camera.invalid' is not known"):
+        within(SECONDS, lambda: open_camera("rtsp://camera.invalid/x"))
 
 
 @pytest.mark.skipif(not TELLS_SIZE, reason=f"OpenCV {cv2.__version__} hides a change of size; 4.13 tells it")

@@ -14,11 +14,15 @@ import cv2
 
 from gateway.camera.pictures import Array, Folder
 from gateway.camera.stream import Stream, prepare_network
-from gateway.camera.unreadable import cannot_open, check_readable
+from gateway.camera.unreadable import cannot_open, check_readable, no_stream
+from gateway.errors import CameraUnavailable
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+LOOK_SECONDS = 2.0
+"""Most time for a second look at a network camera that gave nothing."""
 
 
 class Footage(Protocol):
@@ -77,10 +81,10 @@ def open_footage(
         milliseconds = max(1, int(wait * 1000))
         prepare_network(shown)
         parameters = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, milliseconds, cv2.CAP_PROP_READ_TIMEOUT_MSEC, milliseconds]
-        hint = (
-            "Check address, user and password, and that the camera is on; with gateway -v selftest, ffmpeg tells more."
-        )
-        return Stream(place, shown, cv2.CAP_FFMPEG, parameters, hint)
+        try:
+            return Stream(place, shown, cv2.CAP_FFMPEG, parameters, "Check the camera and its network.")
+        except CameraUnavailable as error:
+            raise no_stream(place, shown, min(wait, LOOK_SECONDS)) from error
     path = Path(place).absolute()  # ffmpeg takes a name like "concat:x" for a protocol, never one that begins with /
     try:
         mode = path.stat().st_mode
