@@ -61,12 +61,11 @@ class Background(Model):
         self._tick = 0
 
     def compare(self, cells: NDArray[np.int16]) -> None:
-        """Set `difference`, `magnitude` and `fired` (where the magnitude passes the threshold)."""
+        """Set `difference`; `fire` does the rest once the light is known."""
         np.subtract(cells, self.level, out=self.difference)
-        self.fire()
 
     def fire(self, unrest: int | NDArray[np.int16] = 0) -> None:
-        """Set `magnitude` and `fired` anew after `difference` was changed; `unrest` is added to the thresholds."""
+        """Set `magnitude`, and `fired` where it passes the threshold, to which `unrest` is added."""
         np.absolute(self.difference, out=self.magnitude)
         if isinstance(unrest, np.ndarray) or unrest:
             np.add(self.threshold, unrest, out=self.step)
@@ -114,7 +113,6 @@ class Background(Model):
     def learn(
         self,
         cells: NDArray[np.int16],
-        hold: NDArray[np.int16] | None,
         free: NDArray[np.bool_] | None,
         *,
         fast: bool,
@@ -125,8 +123,7 @@ class Background(Model):
     ) -> None:
         """Learn from what `compare` saw: level and noise at one tick in four, and the bank on a lattice.
 
-        hold: 0 where something stands that must not become background, -1 elsewhere; or None.
-        free: the same as False and True.
+        free: False where something stands that must not become background, True elsewhere; or None.
         fast: the model is young, so learn at every tick and follow at once.
         slow: some cells fired, and are followed slowly.
         stirred: some of them in company.
@@ -135,10 +132,10 @@ class Background(Model):
         """
         self._tick += 1
         if fast:
-            self._lesson.learn(hold, 2, steady=steady, slow=False)
+            self._lesson.learn(free, 2, steady=steady, slow=False)
             np.copyto(self._bank[self._tick // (2 if self._tick <= _SHORT else 4) % LOOKS], cells)
         elif self._tick % _TURNS == 1:
-            self._lesson.learn(hold, 3, steady=steady, slow=slow)
+            self._lesson.learn(free, 3, steady=steady, slow=slow)
         if stirred or self._any_on:
             self._any_on = stirred
             self._count_onsets(free)

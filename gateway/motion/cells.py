@@ -59,7 +59,7 @@ class Cells:
         if size > 1:
             self._columns = np.zeros((self.height, across), np.uint16)
             self._row = np.zeros((self.height, across), np.uint16)
-            self._pairs = np.zeros((self.height, across // 2 if size == 2 else 0), np.uint32)
+            self._pairs = self._columns.view(np.uint32)
             self._quads = np.zeros((self.height, across // 4 if size == 8 else 0), np.uint64)
 
     def reduce(self, luma: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
@@ -88,7 +88,7 @@ class Cells:
             np.add(columns, row, out=columns)
         # A product with 1 in every lane has the sum of all lanes in its highest one.
         if size == 2:
-            np.multiply(columns.view(np.uint32), _TWO_LANES, out=self._pairs)
+            np.multiply(self._pairs, _TWO_LANES, out=self._pairs)
             np.right_shift(self._pairs, 16, out=self._pairs)
             np.copyto(self._sums, self._pairs)
         elif size == 4:

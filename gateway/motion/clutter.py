@@ -54,9 +54,9 @@ class Clutter:
             for i in range(min(_OCTAVES, region.area.bit_length())):
                 counts[i] += 1
         weight = min(1.0, dt / _MEMORY)
-        for i, count in enumerate(counts):
-            self._loose[i] += weight * (count - self._loose[i])
-            self._births[i] += weight * (fresh[i] / max(dt, 0.02) - self._births[i])
+        span = max(dt, 0.02)
+        self._loose = [mean + weight * (count - mean) for mean, count in zip(self._loose, counts, strict=True)]
+        self._births = [mean + weight * (count / span - mean) for mean, count in zip(self._births, fresh, strict=True)]
 
     def surprise(self, thing: Thing, region: Region, away_x: float, away_y: float) -> float:
         """Return the evidence of a region that lies so far from where it was expected."""

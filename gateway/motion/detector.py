@@ -166,7 +166,7 @@ class Detector:
             ended = [*ended, *self._tracks.clear()]
             self._standing.release()
         if self._tracks.things:
-            self._outline.keep(luma)
+            self._outline.keep(luma, self._regions.rows)
             tracks = tuple(placed(thing, t, *self._scale) for thing in self._tracks.things if thing.confirmed)
             shown = {thing.id for thing in self._shown}
             boxes = tuple(track.box for track in tracks if track.id in shown)
@@ -220,6 +220,7 @@ class Detector:
     def _start(self, t: float, *, anew: bool) -> list[int]:
         self._model.start(self._now, anew=anew)
         self._model.compare(self._now)
+        self._model.fire()
         self._before[:] = self._now
         self._swapped = self._learned = t
         self._ready.start(t)
@@ -286,7 +287,6 @@ class Detector:
                     self._light.shift(self._change, 0)
                 self._model.learn(
                     self._now,
-                    self._standing.hold,
                     self._standing.free,
                     fast=settling,
                     eager=self._tracks.loose() > _WEATHER or self._fired * 10 > self._area,
@@ -304,4 +304,11 @@ class Detector:
 
     def _noise(self) -> float:
         few = self._model.noise[4::8, 4::8]
-        return float(few.sum()) / few.size * (self._cells.mean() + PEDESTAL) * math.log(2.0) / OCTAVE * self._cells.size
+        return (
+            float(np.add.reduce(few, axis=None))
+            / few.size
+            * (self._cells.mean() + PEDESTAL)
+            * math.log(2.0)
+            / OCTAVE
+            * self._cells.size
+        )

@@ -85,8 +85,7 @@ class Illumination:
                 self._dimmed = 0
             self._gain += offset
         self._gain -= self._gain >> 6
-        if self.unrest >= 8 or abs(offset) > least // 2:
-            model.fire(self.unrest >> 2)
+        model.fire(self.unrest >> 2 if self.unrest >= 8 or abs(offset) > least // 2 else 0)
         count = self._count()
         self._was_lit, self.lit = self.lit, False
         loose = count

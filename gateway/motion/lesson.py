@@ -39,6 +39,7 @@ class Lesson:
         level, edges, down = self._level.reshape(-1), model.edges, self._sign
         steps, other = edges.reshape(-1), down.reshape(-1)
         self._edges = edges
+        self._hold = np.zeros((height, width), np.int16)
         self._across = level[2:], level[:-2], steps[1:-1]
         self._down = level[2 * width :], level[: -2 * width], other[width:-width]
         self._sides, self._ends = edges[:, :: width - 1], down[:: height - 1]
@@ -46,10 +47,10 @@ class Lesson:
         self._floor, self._least_noise = _row(width, model.floor), _row(width, _LEAST_NOISE)
         self._rare = _row(width, _RARE).astype(np.uint8)
 
-    def learn(self, hold: NDArray[np.int16] | None, shift: int, *, steady: bool, slow: bool) -> None:
+    def learn(self, free: NDArray[np.bool_] | None, shift: int, *, steady: bool, slow: bool) -> None:
         """Follow what was seen by its 2 ** shift-th part.
 
-        hold: (height, width), 0 where nothing may be learned, -1 elsewhere; or None.
+        free: (height, width), False where nothing may be learned; or None.
         steady: what differs is grain, so learn the noise too. slow: some cells fired and are followed slowly.
         """
         step, sign, noise = self._step, self._sign, self._noise
@@ -64,7 +65,10 @@ class Lesson:
             np.copyto(self._base, self._fired)
             np.multiply(sign, self._base, out=sign)
             np.add(step, sign, out=step)
-        if hold is not None:
+        hold = self._hold
+        if free is not None:
+            np.copyto(hold, free)
+            np.negative(hold, out=hold)  # all bits of a step, or none
             np.bitwise_and(step, hold, out=step)
         np.add(self._level, step, out=self._level)
         if steady:
@@ -75,7 +79,7 @@ class Lesson:
             np.right_shift(noise, 4, out=step)
             np.add(step, 1, out=step)
             np.multiply(step, sign, out=step)
-            if hold is not None:
+            if free is not None:
                 np.bitwise_and(step, hold, out=step)
             np.add(noise, step, out=noise)
             np.maximum(noise, self._least_noise, out=noise)

@@ -46,7 +46,10 @@ class Outline:
         self._bands = [slice(a, b) for a, b in itertools.pairwise(ends)]
         most = max(b - a for a, b in itertools.pairwise(ends))
         self._seen = np.zeros((most, size, width), np.int32)
-        self._old = np.zeros((most, size, width), np.int32)
+        self._product = np.zeros((most, size, width), np.int32)
+        self._new, self._old = (np.zeros((most, size, width), np.int16) for _ in range(2))
+        self._open = np.zeros((most, width), np.int16)
+        self._open_cells = np.zeros((most, cells.width), np.int16)
         self._scale = np.zeros((most, cells.width), np.int32)
         self._index = np.zeros((most, cells.width), np.intp)
         self._wide = np.zeros((most, width), np.int32)
@@ -78,7 +81,8 @@ class Outline:
             return
         band = self._bands[(self._tick if self._fresh else self._tick // _REST) % _BANDS]
         n = band.stop - band.start
-        seen, old, still = self._seen[:n], self._old[:n], self._still[:n]
+        seen, product, still = self._seen[:n], self._product[:n], self._still[:n]
+        new, old, open_ = self._new[:n], self._old[:n], self._open[:n]
         size, width = self._share.shape[1:]
         np.copyto(seen, luma[band.start * size : band.stop * size, :width].reshape(n, size, width))
         level = self._scale[:n]
@@ -89,29 +93,29 @@ class Outline:
         level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
         np.add(seen, int(PEDESTAL), out=seen)
         # Not in place: NumPy would work on a copy.
-        np.multiply(seen, self._wide[:n, None, :], out=old)
-        np.right_shift(old, _BITS, out=seen)
-        np.minimum(seen, 255, out=seen)
+        np.multiply(seen, self._wide[:n, None, :], out=product)
+        np.right_shift(product, _BITS, out=product)
+        np.copyto(new, product, casting="unsafe")  # less than 2 ** 11: the darkest cell has the pedestal
+        np.minimum(new, 255, out=new)
         np.copyto(old, self._share[band])
-        np.subtract(seen, old, out=seen)
+        np.subtract(new, old, out=new)
         if self._fresh < _BANDS:
-            np.add(seen, 2, out=seen)
-            np.right_shift(seen, 2, out=seen)
+            np.add(new, 2, out=new)
+            np.right_shift(new, 2, out=new)
         np.logical_not(model.fired[band], out=still)
         if free is not None:
             np.logical_and(still, free[band], out=still)
         # Times 0 or 1: a copy under a mask takes longer than three whole passes.
-        np.copyto(level, still)
-        level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
-        np.multiply(seen, self._wide[:n, None, :], out=old)
-        np.copyto(seen, self._share[band])
-        np.add(old, seen, out=old)
-        np.copyto(self._share[band], old, casting="unsafe")
+        np.copyto(self._open_cells[:n], still)
+        self._open_cells[:n].take(self._column, axis=1, out=open_, mode="clip")
+        np.multiply(new, open_[:, None, :], out=new)
+        np.add(new, old, out=new)
+        np.copyto(self._share[band], new, casting="unsafe")
 
-    def keep(self, luma: NDArray[np.uint8]) -> None:
-        """Keep a frame, so that it can be painted after its owner took it back."""
-        rows, size, width = self._luma.shape
-        np.copyto(self._luma, luma[: rows * size, :width].reshape(rows, size, width))
+    def keep(self, luma: NDArray[np.uint8], rows: slice) -> None:
+        """Keep these rows of cells of a frame, so that they can be painted after its owner took it back."""
+        _, size, width = self._luma.shape
+        np.copyto(self._luma[rows], luma[rows.start * size : rows.stop * size, :width].reshape(-1, size, width))
 
     def paint(
         self, out: NDArray[np.bool_], at: tuple[slice, slice], cells: NDArray[np.bool_], model: Background, unrest: int

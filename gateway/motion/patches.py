@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _PATCH = 6  # blocks: less is no pool of light
+_TOGETHER = 8  # patches looked at in one go
+_CLOSED = 4  # as many neighbours as there are: nothing is spread to what is known, or outside
 _RINGS = 8  # blocks that a value spreads
 
 
@@ -27,18 +29,19 @@ class Patches:
         self._row = row = across + 1
         size, self._area = (down + 2) * row + 2, down * across
         self._core = slice(1 + row, 1 + row + down * row)
-        self._value, self._total = np.zeros(size, np.int32), np.zeros(down * row, np.int32)
-        self._known, self._patch = np.zeros(size, np.uint8), np.zeros(size, np.uint8)
-        self._tall = np.zeros(size, np.uint8)
-        self._count, self._other = (np.zeros(down * row, np.uint8) for _ in range(2))
+        # What is spread, and 1 where it is known; the same of the sides, added up.
+        self._both, self._sums = np.zeros((2, size), np.int32), np.zeros((2, down * row), np.int32)
+        self._shut = np.zeros(down * row, np.int32)
         self._fresh = np.zeros(down * row, np.bool_)
         self._labels = np.zeros((down, across), np.uint16)
+        self._each, self._each_tall = (np.zeros((_TOGETHER, size), np.uint8) for _ in range(2))
+        self._around = np.zeros((_TOGETHER, down * row), np.uint8)
         self._numbers, self._broken, self._inside = (
             np.zeros(down * row, kind) for kind in (np.uint16, *[np.uint8] * 2)
         )
         self._shape = (down, row)
         self._grid(self._inside)[...] = 1
-        self.value: NDArray[np.int32] = self._grid(self._value[self._core])
+        self.value: NDArray[np.int32] = self._grid(self._both[0, self._core])
         """(down, across) int32, what was spread."""
 
     def whole(self, candidates: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -46,62 +49,65 @@ class Patches:
         number, _ = cv2.connectedComponentsWithAlgorithm(
             candidates.view(np.uint8), 4, cv2.CV_16U, cv2.CCL_SAUF, self._labels
         )
-        lit = np.zeros_like(candidates)
         if number == 1:
-            return lit
+            return np.zeros_like(candidates)
         self._grid(self._numbers)[...] = self._labels
         self._grid(self._broken)[...] = broken
-        patch, around = self._patch[self._core], self._count
-        for label, size in enumerate(np.bincount(self._labels.reshape(-1)).tolist()):
-            if size < _PATCH or label == 0:
-                continue
-            # What covers a third of the picture without an edge of its own is light, whatever stands about it.
-            if size * 3 < self._area:
-                np.equal(self._numbers, label, out=patch.view(np.bool_))
-                self._surround(around)
-                rim = int(np.count_nonzero(around))
-                np.bitwise_and(around, self._broken, out=around)
-                if int(np.count_nonzero(around)) * 2 > rim:
-                    continue
-            lit |= self._labels == label
-        return lit
+        sizes = np.bincount(self._labels.reshape(-1)).tolist()
+        # What covers a third of the picture without an edge of its own is light, whatever stands about it.
+        good = [label > 0 and size * 3 >= self._area for label, size in enumerate(sizes)]
+        small = [label for label, size in enumerate(sizes) if label > 0 and _PATCH <= size < self._area / 3]
+        for i in range(0, len(small), _TOGETHER):
+            some = small[i : i + _TOGETHER]
+            around = self._surround(np.array(some, np.uint16))
+            rims = np.add.reduce(around, axis=1, dtype=np.int32)
+            np.bitwise_and(around, self._broken, out=around)
+            for label, wrecked in zip(
+                some, (np.add.reduce(around, axis=1, dtype=np.int32) * 2 > rims).tolist(), strict=True
+            ):
+                good[label] = not wrecked
+        return np.array(good).take(self._labels)
 
-    def _surround(self, around: NDArray[np.uint8]) -> None:
-        """Write the eight neighbours of the patch that do not belong to it."""
-        patch, tall, row, core = self._patch, self._tall, self._row, self._core
+    def _surround(self, labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
+        """Return the eight neighbours of each of some patches that do not belong to it; valid until the next call."""
+        n, row, core = labels.size, self._row, self._core
+        patch, tall, around = self._each[:n], self._each_tall[:n], self._around[:n]
         length = core.stop - core.start
-        middle = tall[row : row + length + 2]  # with the columns on both sides
-        np.bitwise_or(patch[: length + 2], patch[row : row + length + 2], out=middle)
-        np.bitwise_or(middle, patch[2 * row : 2 * row + length + 2], out=middle)
-        np.bitwise_or(middle[:-2], middle[1:-1], out=around)
-        np.bitwise_or(around, middle[2:], out=around)
-        np.greater(around, patch[core], out=around.view(np.bool_))
+        own = patch[:, core]
+        np.equal(self._numbers, labels[:, None], out=own.view(np.bool_))
+        middle = tall[:, row : row + length + 2]  # with the columns on both sides
+        np.bitwise_or(patch[:, : length + 2], patch[:, row : row + length + 2], out=middle)
+        np.bitwise_or(middle, patch[:, 2 * row : 2 * row + length + 2], out=middle)
+        np.bitwise_or(middle[:, :-2], middle[:, 1:-1], out=around)
+        np.bitwise_or(around, middle[:, 2:], out=around)
+        np.greater(around, own, out=around.view(np.bool_))
         np.bitwise_and(around, self._inside, out=around)
+        return around
 
     def spread(self, value: NDArray[np.int16], known: NDArray[np.bool_]) -> None:
         """Set `value` where it is known, and fill the rest with the mean of known neighbours, ring by ring."""
-        values, marks, core, row = self._value, self._known, self._core, self._row
+        both, shut, core, row = self._both, self._shut, self._core, self._row
         np.multiply(value, known, out=self.value, casting="unsafe")
-        self._grid(marks[core])[...] = known
+        self._grid(both[1, core])[...] = known
+        shut.fill(_CLOSED)
+        np.multiply(known, _CLOSED, out=self._grid(shut), casting="unsafe")
         left = self._area - int(np.count_nonzero(known))
-        total, count, fresh = self._total, self._count, self._fresh
-        sides = [slice(core.start + step, core.stop + step) for step in (-row, row, -1, 1)]
+        total, fresh, middle = self._sums, self._fresh, both[:, core]
+        above, below, before, after = (both[:, core.start + step : core.stop + step] for step in (-row, row, -1, 1))
         for _ in range(_RINGS):
             if not left:
                 return
-            for numbers, out in ((values, total), (marks, count)):
-                np.add(numbers[sides[0]], numbers[sides[1]], out=out)
-                np.add(out, numbers[sides[2]], out=out)
-                np.add(out, numbers[sides[3]], out=out)
-            # Four times itself is more than any count where the value is known.
-            np.multiply(marks[core], 4, out=self._other)
-            np.greater(count, self._other, out=fresh)
-            np.logical_and(fresh, self._inside.view(np.bool_), out=fresh)
+            np.add(above, below, out=total)
+            np.add(total, before, out=total)
+            np.add(total, after, out=total)
+            np.greater(total[1], shut, out=fresh)
             at = fresh.nonzero()[0]
             if not at.size:
                 return
-            values[core][at] = total.take(at) // count.take(at)
-            marks[core][at] = 1
+            sums, count = total.take(at, axis=1)
+            middle[0][at] = sums // count
+            middle[1][at] = 1
+            shut[at] = _CLOSED
             left -= at.size
 
     def _grid(self, flat: NDArray[Any]) -> NDArray[Any]:

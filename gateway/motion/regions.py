@@ -83,6 +83,8 @@ class Regions:
         self._near = np.zeros(shape, np.bool_)
         self.kept = np.zeros(shape, np.bool_)
         """Cells that fired together with others."""
+        self.rows = slice(0, 0)
+        """The rows that the regions found last lie in, and one more on both sides."""
         self.labels = np.zeros(shape, np.uint16)
         """Number of the region of each cell, 0 = none; vertical gaps of two cells are closed."""
 
@@ -110,15 +112,16 @@ class Regions:
         at = self.kept.reshape(-1).nonzero()[0]
         if not at.size:
             return []
-        number = self._label(int(at[0]), int(at[-1]))
+        height, width = self.kept.shape
+        top, bottom = int(at[0]) // width, int(at[-1]) // width
+        self.rows = slice(max(0, top - 2), min(height, bottom + 3))
+        number = self._label(max(0, top - 1), bottom + 2)
         return self._describe(at, number, cells, earlier, difference, edges, threshold)
 
-    def _label(self, first: int, last: int) -> int:
-        """Number the regions and return how many there are, with 0 for none; first, last: cells that were kept."""
-        width = self.kept.shape[1]
-        # Only these rows: looking at all of the picture is what takes long. From an even row on, because labels are
-        # given out by blocks of two rows.
-        top, bottom = max(0, first // width - 1) & ~1, last // width + 2
+    def _label(self, top: int, bottom: int) -> int:
+        """Number the regions within these rows and return how many there are, with 0 for none."""
+        # All of the picture would take three times as long. From an even row on: labels are given out by blocks of two.
+        top &= ~1
         # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
         kept, joined = self.kept[top:bottom].view(np.uint8), self._joined[top:bottom]
         np.copyto(joined, kept)

@@ -32,18 +32,12 @@ class Standing:
     """Where things are followed that must not become background yet, over one grid of cells."""
 
     def __init__(self, height: int, width: int) -> None:
-        self._hold = np.full((height, width), -1, np.int16)
         self._free = np.ones((height, width), np.bool_)
         self._holding = False
 
     @property
-    def hold(self) -> NDArray[np.int16] | None:
-        """0 where something stands that must not become background, -1 elsewhere; or None."""
-        return self._hold if self._holding else None
-
-    @property
     def free(self) -> NDArray[np.bool_] | None:
-        """The same as False and True."""
+        """False where something stands that must not become background, True elsewhere; or None."""
         return self._free if self._holding else None
 
     def settle(
@@ -74,15 +68,13 @@ class Standing:
     def _keep_out(self, region: Region) -> None:
         at = (slice(max(0, region.y - 2), region.y + region.h + 2),
               slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
-        self._hold[at] = 0
         self._free[at] = False
         self._holding = True
 
     def release(self) -> None:
         """Hold nothing any more."""
         if self._holding:
-            self._hold.fill(-1)
-            self._free[...] = True
+            self._free.fill(1)
             self._holding = False
 
 
