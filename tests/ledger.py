@@ -80,7 +80,7 @@ def committed(state: Path, scratch: Path) -> dict[Number, str]:
         if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchall():
             return {}  # killed before it was made
         (epoch,) = db.execute("SELECT value FROM meta WHERE name = 'epoch'").fetchone()
-        for key, id_, origin in db.execute("SELECT key, id, origin FROM message"):
+        for key, id_, origin in db.execute("SELECT key, id, origin FROM stored"):
             if origin is None:
                 found[epoch, LANES[key >> 48], key & (1 << 48) - 1] = unpacked(id_)
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import store
+from gateway.uplink import schema, store
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from gateway.wire.message import Message
@@ -190,7 +190,7 @@ def test_a_store_of_a_newer_version_is_set_aside(tmp_path: Path) -> None:
     outbox = Outbox.open(path)
     outbox.close()
     with sqlite3.connect(path) as db:
-        db.execute(f"PRAGMA user_version={store.VERSION + 1}")
+        db.execute(f"PRAGMA user_version={schema.VERSION + 1}")
     db.close()
     again = Outbox.open(path)
     assert again.epoch != outbox.epoch

@@ -150,7 +150,7 @@ def test_the_default_journal_is_caught(memory: Path, monkeypatch: pytest.MonkeyP
         promised = {key for promise in promises if promise.step <= instant for key in promise.put}
         finished = {key for promise in promises for key in promise.done}
         with contextlib.closing(sqlite3.connect(path)) as db:  # the outbox would miss its own journal
-            places = {place for (place,) in db.execute("SELECT key FROM message")}
+            places = {place for (place,) in db.execute("SELECT key FROM stored")}
         found = {key for key in promised if (LANES.index(key[1]) << 48) + key[2] in places}
         verdict.lost += bool(promised - finished - found)
 

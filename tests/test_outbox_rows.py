@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from pathlib import Path
 
 import pytest
 
-from gateway.uplink import rows, store
+from gateway.uplink import rows, schema, store
 from gateway.uplink.outbox import Outbox
+from gateway.uplink.rows import STREAMS
 from gateway.uplink.worth import Worth
 from gateway.wire.draft import Rank
-from tests.conftest import everything, message
+from gateway.wire.message import Message
+from tests.conftest import everything, finish, message
+from tests.old_stores import EPOCH, make_old
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -59,43 +61,80 @@ def test_a_start_whose_end_is_there_is_worth_less_also_after_a_crash(memory: Pat
     outbox.put([message(Rank.END, next(numbers), epoch=outbox.epoch, episode=made.episode) for made in starts[:6]])
     again = Outbox.open(crash(outbox, memory / "copy"), 16 << 20, 0)
     again.expire()
-    worths = [worth for (worth,) in again._books.read("SELECT worth FROM message WHERE rank = 2 ORDER BY key")]
+    worths = [
+        again._books.read("SELECT worth FROM worth WHERE key = ?", (place,))[0][0] for place in places(again, starts)
+    ]
     assert worths == [Worth.START_ENDED] * 6 + [Worth.START] * 4
     again.put([message(Rank.END, next(numbers), epoch=again.epoch, episode=starts[9].episode)])
     again.expire()
     assert again._books.tally[Worth.START] == [3, sum(len(made.payload) for made in starts[6:9])]
 
 
-def test_a_store_of_the_first_version_is_brought_up_to_date(memory: Path) -> None:
-    """Its longer pages, its ids as text and its missing table are no reason to set it aside; what waits leaves."""
-    path = memory / "outbox.db"
-    made = [message(rank, 1, epoch="0000abcd", size=3000) for rank in (Rank.ALARM, Rank.END, Rank.PICTURE)]
-    with sqlite3.connect(path, isolation_level=None) as db:
-        db.execute("PRAGMA page_size=4096")
-        for statement in store.SCHEMA.split(";\n"):
-            db.execute(statement)
-        for name, value in {"epoch": "0000abcd", "age": "7", "end": "exact", "aside": ""}.items():
-            db.execute("INSERT INTO meta VALUES (?, ?)", (name, value))
-        from gateway.uplink.books import _guard
+def places(outbox: Outbox, messages: list[Message]) -> list[int]:
+    """Return where messages lie."""
+    found = [outbox._books.place_of(made.key) for made in messages]
+    return [place for place in found if place is not None]
 
-        for place, one in enumerate(made):
-            db.execute("INSERT INTO lane VALUES (?, 1, ?)", (place, _guard("0000abcd", place, 1)))
-            key, worth = (place << 48) + 1, {0: Worth.ALARM, 1: Worth.END, 2: Worth.PICTURE}[place]
-            row: tuple[object, ...]
-            row = (key, worth, len(one.payload), 7, one.rank, one.alarm, one.wall, one.id, one.topic, one.episode)
-            row += (one.phase, None, None, rows.checksum(one), one.payload)
-            db.execute(f"INSERT INTO message VALUES ({', '.join('?' * 15)})", row)
-        db.execute("PRAGMA user_version=1")
-    db.close()
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_store_of_an_earlier_version_is_brought_up_to_date(memory: Path, version: int) -> None:
+    """Its tables, ids and pages are no reason to set it aside: all leaves, is replayed and makes room as ever."""
+    path = memory / "outbox.db"
+    made = [
+        message(rank, seq, epoch=EPOCH, size=3000) for rank in (Rank.ALARM, Rank.END, Rank.PICTURE) for seq in (1, 2)
+    ]
+    made += [message(Rank.START, 3, epoch=EPOCH, episode="e"), message(Rank.START, 4, epoch=EPOCH)]
+    made += [message(Rank.END, 5, epoch=EPOCH, episode="e"), message(Rank.ALARM, 9, epoch="0ldep0ch")]
+    make_old(path, version, made, page=4096 if version == 1 else store.PAGE, delivered=made[2:3])
     outbox = Outbox.open(path, 9_000_000, 0)
-    assert outbox.set_aside is None
-    assert [one for stream in ("alarm", "event", "media") for one in everything(outbox, stream)] == made
-    assert outbox._books._page == 4096
+    assert (outbox.set_aside, outbox.epoch) == (None, EPOCH)
+    there = [one for stream in STREAMS for one in everything(outbox, stream)]
+    assert sorted(there, key=lambda one: one.key) == sorted(
+        (one for one in made if one != made[2]), key=lambda one: one.key
+    )
+    assert outbox.counts()["delivered"] == 1
+    pictures = [message(Rank.PICTURE, seq, epoch=EPOCH, size=99) for seq in outbox.reserve("media", 3)]
+    outbox.put(pictures)
+    assert list(everything(outbox, "media")) == [*made[4:6], *pictures], "the old ones first"
+    outbox.put(made)
+    assert outbox.counts()["rows"] == len(there) + 3, "nothing is there twice"
+    outbox.expire()
+    assert [worth for _, worth, _ in outbox._books.ranking.least(Worth.ALARM, 99)] == sorted(
+        [Worth.DELIVERED, *[Worth.PICTURE] * 5, Worth.START_ENDED, Worth.START, *[Worth.END] * 2, *[Worth.ALARM] * 3]
+    )
+    finish(outbox.replay("event", 1, 1))
+    assert made[2] in list(everything(outbox, "event"))
+    outbox.done([made[4].key])
+    assert made[4] not in list(everything(outbox, "media"))
     for seq in outbox.reserve("media", 3000):
         outbox.put([message(Rank.PICTURE, seq, epoch=outbox.epoch, size=6000)])
         if outbox.evicted > 50:
             break
     assert outbox.evicted > 50
     assert store.size_of(path) <= 9_000_000
+    assert {*everything(outbox, "alarm")} >= {*made[:2]}
     outbox.tell_ended()
     assert outbox.gap_notes() == {}
+
+
+def test_a_full_store_of_an_earlier_version_stays_within_the_cap(memory: Path) -> None:
+    """Bringing it up to date makes the journal longer and the file no longer; nothing goes for it."""
+    path = memory / "outbox.db"
+    cap = 8 << 20
+    limit = store.page_limit(str(path), cap)
+    made: list[Message] = [message(Rank.END, seq, epoch=EPOCH) for seq in range(1, int(limit * 3.3))]
+    make_old(path, 2, made, page=store.PAGE)
+    assert path.stat().st_size > 0.8 * limit * store.PAGE, "the store is not full"
+    before = path.stat().st_size
+    most = 0
+    db = store.connect(str(path), cap)
+    db.execute(f"PRAGMA max_page_count={limit}").fetchall()
+    schema.bring_up_to_date(db, 2)
+    most = store.size_of(path)
+    db.close()
+    print(f"{before} bytes before, {path.stat().st_size} after, {most} at most; the cap is {cap}")
+    assert most <= cap
+    assert path.stat().st_size <= max(before, limit * store.PAGE)
+    outbox = Outbox.open(path, cap, 0)
+    assert outbox.counts()["rows"] == len(made)
+    assert list(everything(outbox, "event")) == made

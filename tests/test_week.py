@@ -144,5 +144,5 @@ def test_the_cap_holds_whatever_the_centre_asks(memory: Path, work: str) -> None
 def test_an_answer_in_one_transaction_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with everything in one transaction the journal passes the cap."""
     monkeypatch.setattr("gateway.uplink.outbox.CHUNK_ROWS", 1_000_000)
-    monkeypatch.setattr("gateway.uplink.outbox.DONE_ROWS", 1_000_000)
+    monkeypatch.setattr("gateway.uplink.books.DONE_ROWS", 1_000_000)
     assert cap_while("asks for everything", memory)[0] > CAP

@@ -73,8 +73,12 @@ class Gaps:
         first = seq
         if settled and (before := self._before(LANES.index(lane), why, seq)):
             low, _ = bounds(lane)
-            query = "SELECT 1 FROM message WHERE key > ? AND key < ? LIMIT 1"
-            if not self._db.execute(query, (low + before[-1][1], place)).fetchall():
+            between = (low + before[-1][1], place)
+            stored = self._db.execute("SELECT 1 FROM stored WHERE key > ? AND key < ? LIMIT 1", between).fetchall()
+            if (
+                not stored
+                and not self._db.execute("SELECT 1 FROM pack WHERE last > ? AND place < ?", between).fetchall()
+            ):
                 first = min(seq, before[-1][1] + 1)
         self.note(lane, why, first, seq)
 
@@ -90,6 +94,18 @@ class Gaps:
                 known.add(begin, end)
         for begin, end in known.holes(first, last):
             self.note(lane, "expired", begin, end)
+
+    def take_out(self, lane: Lane, seq: int) -> None:
+        """Note that a number that was told as void is here after all."""
+        place = LANES.index(lane)
+        for first, last in self._before(place, "void", seq + 1):
+            if last >= seq:
+                self._db.execute("DELETE FROM gap WHERE lane = ? AND why = 'void' AND first = ?", (place, first))
+                parts = [(first, seq - 1), (seq + 1, last)]
+                for part in parts:
+                    if part[0] <= part[1]:
+                        self._replace(place, "void", [], [part])
+                self.changes += 1
 
     def cut(self, lane: Lane, upto: int) -> None:
         """Forget gaps up to a number."""

@@ -1,26 +1,24 @@
 """The outbox: a durable store of numbered messages in one SQLite file.
 
 What a method wrote is on the card when it returns. Synchronous, no thread of its own: the thread that opens it owns it
-(spool.py), and nobody else may wait for a card. What comes, what was delivered and what leaves again is decided here;
-when to write is not (spool.py). Opening is in opening.py, reading in reading.py, what leaves for good in room.py,
-transactions and counts in books.py, gaps in gaps.py.
+(spool.py), and nobody else may wait for a card. What comes and what was delivered is decided here; when to write is not
+(spool.py). Opening is in opening.py, reading in reading.py, what leaves again in answering.py, what leaves for good in
+room.py, transactions and counts in books.py, gaps in gaps.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
-from gateway.uplink import room, store
+from gateway.uplink import answering, packs, room, store
 from gateway.uplink.opening import open_books
-from gateway.uplink.ranges import Ranges
 from gateway.uplink.reading import read_waiting
-from gateway.uplink.rows import STREAMS, Key, Stream, bounds, origin_of, worth_again
+from gateway.uplink.rows import STREAMS, Key, Stream, bounds, origin_of
 from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import Rank
 
@@ -37,8 +35,6 @@ BOOTS = 64
 CHUNK_BYTES = 128 * 1024
 CHUNK_ROWS = 128
 """Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
-DONE_ROWS = 128
-"""Most rows that are noted as delivered in one transaction."""
 LEAST_CAP = 8 << 20
 
 
@@ -53,13 +49,16 @@ class Outbox:
         self.epoch = books.epoch
         self.evicted = 0
         """Messages that made room, since this object was opened."""
-        self.corrupted = 0
-        """Messages that had changed on the card."""
         self.set_aside = set_aside
         """Where a store lies that could not be used and is not yet salvaged, or None."""
         self._kept = room.Kept()
         self._told: dict[str, Any] = {}
         self._told_at = (-1, -1)
+
+    @property
+    def corrupted(self) -> int:
+        """Messages that had changed on the card, since this object was opened."""
+        return self._books.corrupted
 
     def keep(self, kept: room.Kept) -> Outbox:
         """Set for how long delivered events and undelivered pictures stay; return this object."""
@@ -201,6 +200,7 @@ class Outbox:
                     self._insert(message, delivered=delivered)
                 for key in done:  # after that: an alarm may be acknowledged before it is stored
                     self._books.deliver(key)
+                self._books.rank()
         except StoreError as error:
             if not is_full_error(error):
                 raise
@@ -209,13 +209,38 @@ class Outbox:
                 self._put_with_force(message, delivered=delivered)
             self.done(done)
 
+    def put_delivered(self, messages: Sequence[Message], *, done: Sequence[Key] = ()) -> None:
+        """Store what the centre has, for replay: many events as one pack, few in a row each.
+
+        When there is no room what was delivered before goes, and these where nothing else can.
+
+        Args:
+            messages: at most CHUNK_BYTES of payload and packs.MOST of them together, or one; see `chunks`.
+            done: noted as delivered, too; at most DONE_ROWS.
+        """
+        many = [each for each in messages if each.lane == "event" and each.epoch == self.epoch]
+        if len(many) < packs.LEAST:
+            many = []
+        few = [each for each in messages if each not in many] if many else messages
+        for chunk in chunks(few):
+            self.put(chunk, delivered=True)
+        if not many:
+            self.done(done)
+            return
+        try:
+            with self._books.writing():
+                self._books.pack(many)
+                for key in done:
+                    self._books.deliver(key)
+        except StoreError as error:
+            if not is_full_error(error):
+                raise
+            self.done(done)
+            self._pack_with_force(many)
+
     def done(self, keys: Iterable[Key]) -> None:
         """Note that the centre has these messages, DONE_ROWS at a time; unknown ones are ignored."""
-        rest = iter(keys)
-        while some := list(itertools.islice(rest, DONE_ROWS)):
-            with self._books.writing(forced=True):
-                for key in some:
-                    self._books.deliver(key)
+        self._books.deliver_all(keys)
 
     def bury(self, key: Key, reason: str) -> None:
         """Keep a message as dead: it was refused for good, and its number will not come."""
@@ -236,7 +261,7 @@ class Outbox:
         """
         found, damaged = read_waiting(self._books, stream, after, limit, CHUNK_BYTES)
         if damaged:
-            self.corrupted += len(damaged)
+            self._books.corrupted += len(damaged)
             with self._books.writing():
                 for place in damaged:
                     self._books.change(place, Worth.DEAD, "changed on the card")
@@ -249,19 +274,7 @@ class Outbox:
         What it misses and is no longer here is told in the gaps from then on. Yields after each transaction: between
         two of them an alarm can be written.
         """
-        absent = Ranges(missing)
-        low, _ = bounds(lane)
-        query = "SELECT key FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key LIMIT ?"
-        place = low
-        while found := self._books.read(query, (place, low + upto, WAITING, CHUNK_ROWS)):
-            place = found[-1][0]
-            self.done((self.epoch, lane, place - low) for (place,) in found if place - low not in absent)
-            yield
-        # The centre knows what stands below the first number that it misses.
-        self.forget_gaps(lane, min([upto, *(first - 1 for first, _ in absent.as_list())]))
-        self._books.gaps.asked(lane, absent.as_list())
-        for first, last in absent.as_list():
-            yield from self.replay(lane, first, last)
+        return answering.confirm(self._books, lane, upto, missing, CHUNK_ROWS)
 
     def replay(self, lane: Lane, first: int, last: int) -> Iterator[None]:
         """Deliver again what is still here of a range that the centre misses; note the rest as expired.
@@ -269,21 +282,7 @@ class Outbox:
         The caller knows that these numbers were used, and that none of them still waits in memory. Yields after each
         transaction.
         """
-        low, _ = bounds(lane)
-        last = min(last, self._books.reserved[lane])
-        query = "SELECT key, rank, alarm, worth FROM message WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"
-        while first <= last:
-            there = self._books.read(query, (low + first, low + last, CHUNK_ROWS))
-            upto = there[-1][0] - low if len(there) == CHUNK_ROWS else last
-            here = Ranges((place - low, place - low) for place, *_ in there)
-            with self._books.writing(forced=True):
-                for place, rank, alarm, worth in there:
-                    if worth == Worth.DELIVERED:
-                        self._books.change(place, worth_again(rank, alarm=bool(alarm)))
-                for begin, end in here.holes(first, upto):
-                    self._books.gaps.fill(lane, begin, end)
-            yield
-            first = upto + 1
+        return answering.replay(self._books, lane, first, last, CHUNK_ROWS)
 
     def note_lost(self, lane: Lane, seq: int) -> None:
         """Note that a message was dropped before it could be stored."""
@@ -291,18 +290,25 @@ class Outbox:
             self._books.gaps.note(lane, "evicted", seq, seq)
 
     def expire(self, ahead: float = 0.0) -> None:
+        """Do all that `expiring` does at once."""
+        for _ in self.expiring(ahead):
+            pass
+
+    def expiring(self, ahead: float = 0.0) -> Iterator[None]:
         """Remove what was kept long enough: by default delivered events after 24 h and pictures after 72 h of running.
 
-        Ages are counted in hours of running and not by the wall clock, which may jump by years.
+        Ages are counted in hours of running and not by the wall clock, which may jump by years. Yields after each
+        transaction: between two of them an alarm can be written.
 
         Args:
             ahead: seconds until this is called again: what would be too old by then goes, too.
         """
         with self._books.writing():
             self._books.keep_age()
+        yield
         kept = room.Kept(*(max(0.0, seconds - ahead) for seconds in self._kept))
         while room.expire(self._books, kept):
-            pass
+            yield
         self.forget_set_aside()
 
     # What others are told
@@ -314,9 +320,9 @@ class Outbox:
         walls: list[float] = []
         for stream in STREAMS:
             low, high = bounds(stream)
-            query = "SELECT wall FROM message WHERE key BETWEEN ? AND ? AND worth >= ? ORDER BY key LIMIT 1"
+            query = "SELECT wall, key FROM stored WHERE key BETWEEN ? AND ? AND worth >= ? ORDER BY key LIMIT 1"
             if waiting:
-                walls += [wall for (wall,) in self._books.read(query, (low, high, WAITING))]
+                walls += [wall for wall, _ in self._books.read(query, (low, high, WAITING))]
         return {
             "rows": sum(rows for rows, _ in waiting),
             "bytes": sum(size for _, size in waiting),
@@ -394,13 +400,25 @@ class Outbox:
                             self._books.former.lost(origin_of(message.key))
                     return
 
+    def _pack_with_force(self, messages: Sequence[Message]) -> None:
+        size = sum(len(message.payload) for message in messages)
+        while room.evict(self._books, Worth.DELIVERED, size):
+            try:
+                with self._books.writing():
+                    self._books.pack(messages)
+            except StoreError as error:
+                if not is_full_error(error):
+                    raise
+            else:
+                return
 
-def chunks(messages: Iterable[Message]) -> Iterator[list[Message]]:
-    """Return the messages in runs that fit one transaction."""
+
+def chunks(messages: Iterable[Message], rows: int = 0) -> Iterator[list[Message]]:
+    """Return the messages in runs that fit one transaction, of at most `rows` of them (by default CHUNK_ROWS)."""
     chunk: list[Message] = []
     size = 0
     for message in messages:
-        if chunk and (size + len(message.payload) > CHUNK_BYTES or len(chunk) == CHUNK_ROWS):
+        if chunk and (size + len(message.payload) > CHUNK_BYTES or len(chunk) == (rows or CHUNK_ROWS)):
             yield chunk
             chunk, size = [], 0
         chunk.append(message)

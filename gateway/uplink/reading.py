@@ -32,7 +32,7 @@ def read_waiting(
     found: list[tuple[int, Message]] = []
     damaged: list[int] = []
     size = 0
-    query = f"SELECT {COLUMNS} FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key LIMIT ?"  # noqa: S608
+    query = f"SELECT {COLUMNS} FROM stored WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key LIMIT ?"  # noqa: S608
     with books.explained(), contextlib.closing(books.db.cursor()) as cursor:
         for row in cursor.execute(query, (low + after, high, WAITING, limit)):
             message = message_in(row, books.epoch)

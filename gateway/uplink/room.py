@@ -6,6 +6,7 @@ the store.
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,8 @@ class Kept(NamedTuple):
 PICTURES: tuple[Stream, ...] = ("media", "saved")
 FREED_MORE = 32 * 1024
 """Bytes that are freed beside those that are needed, so that the next message finds room."""
+LOOK_ROWS = 64
+"""Most rows that are evicted in one transaction."""
 EXPIRE_ROWS = 64
 """Most rows that are removed in one transaction."""
 
@@ -50,12 +53,15 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     """
     while _settle(books):
         pass
+    if _unpack_oldest(books):
+        return [Worth.DELIVERED]
     gone: list[int] = []
     freed = 0
-    query = "SELECT key, worth, size, age, origin FROM message WHERE worth <= ? ORDER BY worth, key LIMIT 64"
     with books.writing(forced=True):
-        for place, worth, bytes_, age, origin in books.db.execute(query, (upto,)).fetchall():
-            books.remove(place)
+        for place, worth, bytes_ in books.ranking.least(upto, LOOK_ROWS):
+            age, origin = _age_and_origin(books, place)
+            if not books.remove(place):
+                books.forget(place, worth, bytes_)  # the card has lost the row
             gone.append(worth)
             freed += bytes_ + 200
             if worth >= WAITING:
@@ -71,18 +77,17 @@ def expire(books: Books, kept: Kept) -> bool:
     Raises:
         StoreError: nothing could be removed.
     """
-    if _settle(books):
+    if _settle(books) or _rank(books):
         return True
     now = books.age()
+    if _unpack_oldest(books, now - kept.replay):
+        return True
     pictures = (Worth.PICTURE, Worth.ALARM_PICTURE, Worth.DEAD)
     for worth, stream, seconds in (
         *((Worth.DELIVERED, stream, kept.replay) for stream in STREAMS),
         *((worth, stream, kept.pictures) for stream in PICTURES for worth in pictures),
     ):
-        query = "SELECT key, age, origin FROM message WHERE worth = ? AND key BETWEEN ? AND ?"
-        query += f" AND rank = {Rank.PICTURE:d}" if worth == Worth.DEAD else ""
-        found = books.read(query + " ORDER BY key LIMIT ?", (worth, *bounds(stream), EXPIRE_ROWS))
-        old = [each for each in found if each[1] <= now - seconds]
+        old = _old(books, worth, stream, now - seconds)
         if not old:
             continue
         with books.writing(forced=True):
@@ -92,6 +97,55 @@ def expire(books: Books, kept: Kept) -> bool:
                     _tell(books, place, origin, "expired", age)
         return True
     return False
+
+
+def _old(books: Books, worth: Worth, stream: Stream, upto: float) -> list[tuple[int, float, str | None]]:
+    """Return place, age and origin of some rows that came by `upto`; of dead ones only pictures."""
+    place, _ = bounds(stream)
+    old: list[tuple[int, float, str | None]] = []
+    with books.explained():
+        while not old and (found := books.ranking.of(worth, stream, place, EXPIRE_ROWS)):
+            for place in found:
+                age, origin = _age_and_origin(books, place, pictures=worth == Worth.DEAD)
+                if age <= upto:
+                    old.append((place, age, origin))
+            if not old and worth != Worth.DEAD:
+                break  # what was sent later is hardly older
+    return old
+
+
+def _age_and_origin(books: Books, place: int, *, pictures: bool = False) -> tuple[float, str | None]:
+    """Return a row's age, and where it was saved from; of a row that is gone, or not of the kind asked for: no age."""
+    query = "SELECT age, origin, rank FROM stored WHERE key = ?"
+    for age, origin, rank in books.db.execute(query, (place,)).fetchall():
+        if not pictures or rank == Rank.PICTURE:
+            return int(age), origin
+    return math.inf, None
+
+
+def _unpack_oldest(books: Books, upto: float = math.inf) -> bool:
+    """Remove the pack that was made first, if there is one and it was made by `upto`; its pages are not overwritten."""
+    with books.explained():
+        oldest = books.packs.oldest()
+    if oldest is None or oldest[1] > upto:
+        return False
+    with books.writing(forced=True, zeroing=False):
+        books.unpack(oldest[0])
+    return True
+
+
+def _rank(books: Books) -> bool:
+    """Rank what came last (see Books.rank), so that a start that crashes has little to look through."""
+    if not books.ranking.fresh:
+        return False
+    try:
+        with books.writing(forced=True):
+            books.rank(everything=True)
+    except StoreError as error:
+        if isinstance(error.__cause__, sqlite3.Error) and store.is_full(error.__cause__):
+            return False
+        raise
+    return books.ranking.fresh > 0
 
 
 def _settle(books: Books) -> bool:
@@ -108,7 +162,7 @@ def _settle(books: Books) -> bool:
         raise
 
 
-def _tell(books: Books, place: int, origin: str | None, why: Why, age: int) -> None:
+def _tell(books: Books, place: int, origin: str | None, why: Why, age: float) -> None:
     if origin is None:
         books.gaps.note_at(place, why, settled=books.age() - age > SETTLED_SECONDS)
     else:

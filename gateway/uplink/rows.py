@@ -26,12 +26,30 @@ COLUMNS = "key, origin, id, rank, topic, wall, episode, phase, alarm, crc, paylo
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _BITS = 48
 _SAVED = len(LANES)
+_MEDIA = LANES.index("media")
 
 
 def bounds(stream: Stream) -> tuple[int, int]:
     """Return the lowest key of a stream, which no message has, and its highest."""
     place = _SAVED if stream == "saved" else LANES.index(stream)
     return place << _BITS, (place + 1 << _BITS) - 1
+
+
+def stream_at(place: int) -> Stream:
+    """Return the stream of a key.
+
+    Raises:
+        LookupError: there is no such stream.
+    """
+    return "saved" if place >> _BITS == _SAVED else LANES[place >> _BITS]
+
+
+def tables_of(place: int) -> tuple[str, ...]:
+    """Return the tables in which a message with this key may lie, first the one where a new one goes.
+
+    A store of an earlier version has all its messages in one.
+    """
+    return ("picture", "message") if place >> _BITS == _MEDIA else ("message",)
 
 
 def lane_at(place: int) -> tuple[Lane, int] | None:

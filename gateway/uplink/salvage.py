@@ -7,6 +7,7 @@ decided here (outbox.py). On the spool's thread.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import sqlite3
 import time
 from typing import TYPE_CHECKING
@@ -80,19 +81,21 @@ class Salvage:
             except (sqlite3.Error, TypeError):
                 return  # whose numbers they were, nobody can say
             self._epoch = epoch
-            for stream in rows.STREAMS:
+            for stream, table in itertools.product(rows.STREAMS, ("message", "picture")):
                 low, high = rows.bounds(stream)
                 reached = low
-                for found, place in _scan(db, low, high, "ASC"):
+                for found, place in _scan(db, table, low, high, "ASC"):
                     reached = place
                     yield _checked(found, epoch)
-                for found, _ in _scan(db, reached, high, "DESC"):
+                for found, _ in _scan(db, table, reached, high, "DESC"):
                     yield _checked(found, epoch)
 
 
-def _scan(db: sqlite3.Connection, low: int, high: int, way: str) -> Iterator[tuple[list[tuple[object, ...]], int]]:
+def _scan(
+    db: sqlite3.Connection, table: str, low: int, high: int, way: str
+) -> Iterator[tuple[list[tuple[object, ...]], int]]:
     """Return rows above `low` and up to `high` in slices, with the last place of each, as far as the first damage."""
-    query = f"SELECT {rows.COLUMNS} FROM message WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key {way} LIMIT ?"  # noqa: S608
+    query = f"SELECT {rows.COLUMNS} FROM {table} WHERE key > ? AND key <= ? AND worth >= ? ORDER BY key {way} LIMIT ?"  # noqa: S608
     size = SLICE
     while True:
         try:

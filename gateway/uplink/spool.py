@@ -11,6 +11,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from gateway.uplink import packs
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import chunks
 from gateway.uplink.room import Kept
@@ -93,8 +94,8 @@ class Spool:
             with self._tray.lock:
                 delivered = self._tray.unwritten.take_delivered()
                 seen = self._tray.settled(outbox.epoch)
-            for chunk in chunks(delivered):
-                outbox.put(chunk, delivered=True)
+            for chunk in chunks(delivered, packs.MOST):
+                outbox.put_delivered(chunk)
                 yield
             if ack.epoch == outbox.epoch:
                 for lane, said in ack.lanes.items():

@@ -23,7 +23,6 @@ PAGE = 1024
 """Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more."""
 FRAME_HEAD = 24
 """What the journal adds to each page."""
-VERSION = 2
 JOURNAL_PAGES = 4096
 """The journal is written back into the store at this length, or sooner where the cap is small."""
 TRANSACTION_PAGES = 1024
@@ -34,28 +33,6 @@ LEAST_STORE = 256 << 10
 CHECK_SECONDS = 3.0
 """A large store is not checked to its end at start: what is damaged deeper shows when it is read."""
 MEMORY = ":memory:"
-
-SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE lane (lane INTEGER PRIMARY KEY, reserved INTEGER NOT NULL, guard INTEGER NOT NULL);
-CREATE TABLE message (
-    key INTEGER PRIMARY KEY,     -- lane in the high bits, number in the low 48: the order of sending
-    worth INTEGER NOT NULL, size INTEGER NOT NULL, age INTEGER NOT NULL, rank INTEGER NOT NULL, alarm INTEGER NOT NULL,
-    wall REAL NOT NULL, id TEXT NOT NULL, topic TEXT NOT NULL, episode TEXT NOT NULL, phase TEXT NOT NULL,
-    origin TEXT,                 -- epoch/lane/number of a message saved from an older store
-    note TEXT,                   -- why it is dead
-    crc INTEGER NOT NULL, payload BLOB NOT NULL);
-CREATE INDEX value ON message (worth, key, size);
-CREATE UNIQUE INDEX origin ON message (origin) WHERE origin IS NOT NULL;
-CREATE TABLE gap (
-    lane INTEGER, why TEXT, first INTEGER, last INTEGER NOT NULL, PRIMARY KEY (lane, why, first)) WITHOUT ROWID;
-CREATE TABLE boot (boot TEXT PRIMARY KEY, place INTEGER NOT NULL, offset REAL, since REAL) WITHOUT ROWID;
-"""
-SINCE_2 = """
-CREATE TABLE former (                -- numbers of epochs that are over, which will never come
-    place INTEGER, epoch TEXT NOT NULL, lane INTEGER, first INTEGER, last INTEGER NOT NULL,
-    PRIMARY KEY (place, lane, first)) WITHOUT ROWID;
-"""
 
 SET_ASIDE = "nothing to do: it is set aside and a fresh one is made"
 

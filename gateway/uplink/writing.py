@@ -11,7 +11,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
-from gateway.uplink import store
+from gateway.uplink import packs, store
 from gateway.uplink.fetching import read_batch
 from gateway.uplink.numbering import BLOCK
 from gateway.uplink.outbox import chunks
@@ -174,10 +174,10 @@ class Writer:
     def _write_for_replay(self, outbox: Outbox, now: float) -> None:
         with self._tray.lock:
             delivered = self._tray.unwritten.for_replay(now)
-        for chunk in chunks(delivered):
+        for chunk in chunks(delivered, packs.MOST):
             with self._tray.lock:
                 noted = self._tray.unwritten.to_note()
-            outbox.put(chunk, done=noted, delivered=True)
+            outbox.put_delivered(chunk, done=noted)
             with self._tray.lock:
                 self._tray.unwritten.kept_for_replay(chunk)
                 self._tray.unwritten.written([], noted)

@@ -80,7 +80,11 @@ class Message:
 
 def deflate(payload: Mapping[str, Any]) -> bytes:
     """Return JSON, deflated with the preset dictionary; the first byte is 0x78."""
-    text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    return deflate_text(plain(payload))
+
+
+def deflate_text(text: bytes) -> bytes:
+    """Return the text of an event as `deflate` makes it."""
     packer = zlib.compressobj(9, zlib.DEFLATED, 15, 9, zlib.Z_DEFAULT_STRATEGY, DICTIONARY)
     return packer.compress(text) + packer.flush()
 
@@ -96,19 +100,28 @@ def inflate(payload: bytes) -> dict[str, Any]:
     Raises:
         ValueError: it is neither, or is longer than INFLATED_BYTES.
     """
-    text = payload
-    if payload[:1] == b"\x78":
-        unpacker = zlib.decompressobj(15, DICTIONARY)
-        try:
-            text = unpacker.decompress(payload, INFLATED_BYTES)
-        except zlib.error as error:
-            raise ValueError(f"damaged payload: {error}") from error
-        if not unpacker.eof:
-            raise ValueError("payload is cut off or too long")
-    value = json.loads(text)
+    value = json.loads(text_of(payload))
     if not isinstance(value, dict):
         raise ValueError(f"payload is no JSON object but {type(value).__name__}")  # noqa: TRY004 (it is input)
     return value
+
+
+def text_of(payload: bytes) -> bytes:
+    """Return the text of an event's payload, which may be deflated or plain.
+
+    Raises:
+        ValueError: it is damaged, or its text is longer than INFLATED_BYTES.
+    """
+    if payload[:1] != b"\x78":
+        return payload
+    unpacker = zlib.decompressobj(15, DICTIONARY)
+    try:
+        text = unpacker.decompress(payload, INFLATED_BYTES)
+    except zlib.error as error:
+        raise ValueError(f"damaged payload: {error}") from error
+    if not unpacker.eof:
+        raise ValueError("payload is cut off or too long")
+    return text
 
 
 def timestamp(unix_seconds: float) -> str:

@@ -65,7 +65,7 @@ def _judge_rows(verdict: Any, path: Path, promises: Any, instant: int) -> None:
     promised = {key for promise in promises if promise.step <= instant for key in promise.put}
     finished = {key for promise in promises for key in promise.done}
     with closing(sqlite3.connect(path)) as db:
-        places = {place for (place,) in db.execute("SELECT key FROM message")}
+        places = {place for (place,) in db.execute("SELECT key FROM stored")}
     lost = {key for key in promised - finished if (LANES.index(key[1]) << 48) + key[2] not in places}
     verdict.cuts += 1
     verdict.lost += bool(lost)
