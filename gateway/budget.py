@@ -3,7 +3,7 @@
 As the day's bytes are used up, pictures become smaller, then only alarms have pictures, then one `storm` event stands
 for many episodes of a zone. Alarms always pass. A day is 24 hours of the monotonic clock, so that a clock that jumps
 neither frees nor starves the link. Pure: drafts and times in, verdicts out. Runs on the daemon's main thread. Not here:
-telling the eyes (daemon.py).
+telling the eyes (daemon.py), remembering it over a restart (state.py).
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from gateway.wire.draft import Draft, Rank, random_uuid7
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from gateway.wire.message import Message
 
 Stage = Literal["full", "smaller", "rarer", "storm"]
@@ -26,6 +28,8 @@ DAY_SECONDS = HOURS * HOUR_SECONDS
 SMALL_PICTURE = 12 * 1024
 STORM_SECONDS = 300.0
 """A zone's storm is summed up at most so often."""
+NOTED_PART = 0.05
+"""Of the day's budget: a daemon that is killed forgets no more of what it spent. That is 20 notes a day."""
 OVERHEAD = 60
 """Bytes of topic, headers and acknowledgement that a message costs beside its payload, roughly."""
 
@@ -48,6 +52,7 @@ class Budget:
         self._wall = wall
         self._hours = [0] * HOURS
         self._hour: int | None = None
+        self._noted = 0
         self._storms: dict[tuple[str, str], _Storm] = {}
         self.withheld = {"pictures": 0, "events": 0}
         """What was not sent because of the budget, since the start."""
@@ -64,6 +69,30 @@ class Budget:
             return "full"
         part = self.used / self._cap
         return next((stage for least, stage in STAGES if part >= least), "full")
+
+    def hours(self, mono: float) -> tuple[int, ...]:
+        """Return the bytes of the last 24 hours, hour by hour, this one first; nothing where there is no cap."""
+        if not self._cap:
+            return ()
+        self._advance(mono)
+        now = int(mono // HOUR_SECONDS)
+        return tuple(self._hours[(now - ago) % HOURS] for ago in range(HOURS))
+
+    def resume(self, hours: Sequence[int], mono: float) -> None:
+        """Go on where an earlier run left off, whose `hours` these are: a restart is no new day."""
+        self._advance(mono)
+        now = int(mono // HOUR_SECONDS)
+        for ago, spent in enumerate(hours[:HOURS]):
+            self._hours[(now - ago) % HOURS] += spent
+        self._noted = self.used
+
+    def to_be_noted(self) -> bool:
+        """Whether so much was spent since this was asked last with this answer that a restart should know of it."""
+        if not self._cap or self.used - self._noted < self._cap * NOTED_PART:
+            self._noted = min(self._noted, self.used)  # yesterday's bytes leave the sum
+            return False
+        self._noted = self.used
+        return True
 
     def picture_limit(self, normal: int) -> int:
         """Return the longest picture that an eye should make now, in bytes, where `normal` is the settings'."""

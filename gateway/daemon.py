@@ -125,6 +125,8 @@ class Daemon:
         self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
         store = settings.store
         self._condition = Condition(root, store.dir, store.free_mb, self._boot, self._spool)
+        self._budget.resume(self._memory.spent, time.monotonic())
+        self._memory.spending = lambda: self._budget.hours(time.monotonic())
         self._reports = Reports(
             loaded,
             self._address,
@@ -199,6 +201,7 @@ class Daemon:
         self._memory.tick(now)
         self._sharpness.tick()
         self._diary.tick(now)
+        self._linkage.spread = self._reports.spread[1]
         self._linkage.tick(link, now)
         self._reboot.tick(now)
         self._inbox.tick(self._link, self._reports, self._orders, self._gate)
@@ -208,6 +211,8 @@ class Daemon:
             self.intake.take(draft)
         for draft in self._budget.tick(now):
             self.intake.take(draft)
+        if self._budget.to_be_noted():
+            self._memory.note_spending()
         for eye in self._eyes:
             eye.shed(self._condition.share)
             eye.limit_pictures(self._budget.picture_limit(int(eye.camera["picture_kb"]) * 1024))

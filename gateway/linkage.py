@@ -31,6 +31,8 @@ OUT_OF_REACH = frozenset({"dns", "timeout", "network"})
 STEADY_SECONDS = 60.0
 SPREAD = 0.5
 """Deadlines are up to so much longer, by chance: ten thousand gateways whose broker is gone must not climb in step."""
+LONGEST_DELAY = 1.5
+"""Of the spread: no delay before an attempt is longer (uplink/backoff.py)."""
 NETWORK_MANAGER, NETWORKD = "run/NetworkManager", "run/systemd/netif"
 
 
@@ -65,12 +67,14 @@ class Linkage:
             root: where /run is, which tells who manages the network.
             factor: of all times; None: by chance, see SPREAD.
         """
+        self.spread = 0.0
+        """Over how many seconds connections are spread, which the centre may set: so long nothing may be attempted."""
         self._reboot = reboot
+        self._factor = 1.0 + SPREAD * random.random() if factor is None else factor
         self._reboot_after = reboot_after
         self._interface = interface
         self._root = root
-        chance = 1.0 + SPREAD * random.random()
-        self.ladder = Ladder(rungs(reboot_after, chance if factor is None else factor), STEADY_SECONDS)
+        self.ladder = Ladder(rungs(reboot_after, self._factor), STEADY_SECONDS)
         self._errand: Errand | None = None
         self._problem = ""
 
@@ -82,7 +86,7 @@ class Linkage:
                 log.warning("%s: %s", self._errand.name, said)
             self._errand = None
         reason = "" if link["connected"] else str(link["reason"] or "")
-        step = self.ladder.see(reason, now, self._useful(reason))
+        step = self.ladder.see(reason, now, self._useful(reason, now))
         if not step:
             return
         if step != "reconnect":
@@ -99,7 +103,7 @@ class Linkage:
         """Return what up/health says of it. `now` on the monotonic clock."""
         return self.ladder.status(now) | {"interface": self._interface, "problem": self._problem}
 
-    def _useful(self, reason: str) -> set[str]:
+    def _useful(self, reason: str, now: float) -> set[str]:
         useful = {"reconnect"}
         if reason not in OUT_OF_REACH:
             return useful
@@ -107,9 +111,15 @@ class Linkage:
             useful.add("re-resolve")
             if self._interface and self._restart():
                 useful.add("restart-interface")
-        if self._reboot_after and self._reboot.possible:  # also when a tool hangs: that is what a reboot ends
-            useful.add("reboot")
+        if self._reboot_after and self._reboot.possible and self._tried_in_vain(now):
+            useful.add("reboot")  # also when a tool hangs: that is what a reboot ends
         return useful
+
+    def _tried_in_vain(self, now: float) -> bool:
+        """Whether the time that counts towards a reboot has passed since a spread can have delayed an attempt."""
+        since = self.ladder.since()
+        patience = LONGEST_DELAY * self.spread + self._reboot_after * self._factor
+        return since is not None and now - since >= patience
 
     def _restart(self) -> list[str]:
         """The command that activates the interface anew; nothing where nobody is known to manage it.

@@ -1,4 +1,4 @@
-"""The few things that the daemon remembers over a restart: how the last run ended, which views have moved, reboots.
+"""The few things that the daemon remembers over a restart: how the last run ended, moved views, reboots, spending.
 
 One small JSON file beside the store, written atomically. Not here: messages (the store), the configuration. `read` runs
 at the start on the main thread; `write` runs on the thread that may wait for the card (`spool`), or at the very end.
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FILE = "state.json"
-DAY = 86400.0
+HOUR, DAY = 3600.0, 86400.0
 MOST_REBOOTS = 10
 """No setting allows more a day, and no more are remembered."""
 UPKEEP_SECONDS = 3600.0
@@ -45,6 +45,8 @@ class State:
     """When this was written, on that boot's monotonic clock: wall clocks jump, and running time needs none."""
     spread: tuple[float | None, float | None] = (None, None)
     """What the centre has set of the link; see wishes.py."""
+    spent: tuple[int, ...] = ()
+    """Bytes of the daily budget, hour by hour, the latest first; see budget.py."""
 
 
 def read(folder: Path) -> State | None:
@@ -59,7 +61,14 @@ def read(folder: Path) -> State | None:
         reboots = tuple(max(0.0, float(age)) for age in found.get("reboots", ()))  # files of older versions lack it
         mono = float(found.get("mono", 0.0))
         return State(
-            str(found["boot"]), str(found["ended"]), moved, commands, reboots, mono, _spread(found.get("spread"))
+            str(found["boot"]),
+            str(found["ended"]),
+            moved,
+            commands,
+            reboots,
+            mono,
+            _spread(found.get("spread")),
+            _spent(found.get("spent")),
         )
     except FileNotFoundError:
         return None
@@ -73,6 +82,12 @@ def _spread(found: object) -> tuple[float | None, float | None]:
             return first, reconnect
         case _:  # not worth a closed eye: the configuration's counts
             return None, None
+
+
+def _spent(found: object) -> tuple[int, ...]:
+    if isinstance(found, list) and all(isinstance(each, int) and each >= 0 for each in found):
+        return tuple(found[:24])
+    return ()
 
 
 def write(folder: Path, state: State) -> None:
@@ -120,6 +135,10 @@ class Memory:
         """Ids of the latest commands."""
         self.spread = before.spread if before is not None else (None, None)
         """What the centre has set of the link."""
+        self.spent = _spent_by_now(before, boot, time.monotonic())
+        """Bytes of the daily budget that earlier runs have used, hour by hour, the latest first."""
+        self.spending: Callable[[], tuple[int, ...]] = tuple
+        """Says what is used now; whoever keeps the budget sets it."""
         self.last_exit = last_exit(before, boot)
         """How the last run ended, in words."""
         now = time.monotonic()
@@ -173,6 +192,10 @@ class Memory:
             self.spread = (spread[0], spread[1])
             self._write("")
 
+    def note_spending(self) -> None:
+        """Note what is used of the daily budget."""
+        self._write("")
+
     def end(self, why: str) -> None:
         """Note why this run ends."""
         self._write(why)
@@ -180,7 +203,7 @@ class Memory:
     def _write(self, ended: str, then: Callable[[bool], None] = lambda _written: None) -> None:
         mono = time.monotonic()
         reboots = tuple(round(mono - at, 1) for at in self._reboots if mono - at < DAY)
-        now = State(self._boot, ended, self._moved, self.commands, reboots, mono, self.spread)
+        now = State(self._boot, ended, self._moved, self.commands, reboots, mono, self.spread, self.spending())
 
         def work() -> None:
             try:
@@ -192,6 +215,14 @@ class Memory:
                 then(True)  # noqa: FBT003
 
         self._later(work)
+
+
+def _spent_by_now(before: State | None, boot: str, now: float) -> tuple[int, ...]:
+    """Return what was used of the budget, with a zero for each hour since; for how long it was off, nobody knows."""
+    if before is None:
+        return ()
+    hours = int(now // HOUR) - int(before.mono // HOUR) if before.boot == boot else 0
+    return (0,) * min(24, max(0, hours)) + before.spent
 
 
 def _ages(before: State | None, boot: str, now: float) -> list[float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +127,38 @@ def test_a_gap_of_days_is_no_trouble() -> None:
     assert found.used == 0
     found.spend(message(95_000), 1000.0 + 400 * DAY_SECONDS)
     assert found.stage == "storm"
+
+
+def test_spending_is_noted_now_and_then() -> None:
+    """A day's messages are noted some twenty times and not one by one, and never is more than a twentieth unknown."""
+    found = budget(100_000)
+    notes, unknown, noted = 0, 0, 0
+    for number in range(950):
+        found.spend(message(40), 1000.0 + number)
+        unknown = max(unknown, found.used - noted)
+        if found.to_be_noted():
+            notes, noted = notes + 1, found.used
+    assert 15 <= notes <= 20
+    assert unknown <= 5_100
+    assert not budget(0).to_be_noted()
+
+
+@pytest.mark.broker
+@pytest.mark.system
+def test_a_restart_gives_no_new_budget(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """A gateway that is killed when its budget is nearly used up has not another one after the start."""
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
+    gateway.config.write_text(gateway.config.read_text() + "\n[delivery]\ndaily_mb = 0.004\n")
+    gateway.start()
+    wait_for(lambda: budget_of(gateway)["stage"] == "storm", "the budget to be used up")
+    state = tmp_path / "state" / "state.json"
+    wait_for(lambda: sum(json.loads(state.read_text())["spent"]) >= 3600, "that to be noted")
+    gateway.stop(signal.SIGKILL)
+    gateway.start()
+    try:
+        assert budget_of(gateway)["stage"] == "storm"
+    finally:
+        assert gateway.stop() == 0
 
 
 def budget_of(gateway: Gateway) -> dict[str, Any]:

@@ -138,6 +138,36 @@ def test_a_link_that_comes_back_starts_anew(tmp_path: Path, tools: Path) -> None
     assert last(found, "dns", 290, 500.0) == []
 
 
+def test_a_wide_spread_is_no_reason_to_be_rebooted(tmp_path: Path, tools: Path) -> None:
+    """The centre spreads connections over an hour: the wait for an attempt does not count towards the reboot."""
+    found = linkage(tmp_path, reboots=1, after=1800.0)
+    found.spread = 3600.0
+    longest = int(1.5 * found.spread)
+    assert "reboot" not in [name for _, name in last(found, "network", longest + 1800)]
+    assert [name for _, name in last(found, "network", 900, longest + 1800)] == ["reboot"]
+    wait_asked(found)
+
+
+def test_a_short_spread_does_not_put_the_reboot_off(tmp_path: Path, tools: Path) -> None:
+    """The control: with the spread of seconds of a demo the same outage ends in the reboot after half an hour."""
+    found = linkage(tmp_path, reboots=1, after=1800.0)
+    found.spread = 10.0
+    (asked,) = [second for second, name in last(found, "network", HOUR) if name == "reboot"]
+    assert 1815 <= asked <= 1815 + 300, "when the try to connect that is under way then has not helped"
+    wait_asked(found)
+
+
+def wait_asked(found: Linkage) -> None:
+    """Wait until the device was told to restart."""
+
+    def asked() -> bool:
+        found._reboot.tick(time.monotonic())
+        errand = found._reboot._errand
+        return errand is not None and errand.result is not None
+
+    wait_for(asked, "the reboot to be asked for")
+
+
 def test_a_city_does_not_climb_in_step(tmp_path: Path) -> None:
     """Deadlines differ from gateway to gateway, so that an outage of the broker restarts no interfaces all at once."""
     memory = Memory(tmp_path, "b1", lambda work: work())

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import logging
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from gateway import logs
+from gateway.budget import Budget
 from gateway.state import FILE, Memory, State, last_exit, read, write
 
 
@@ -25,6 +27,40 @@ def test_a_moved_view_is_remembered_until_confirmed(tmp_path: Path) -> None:
     assert (second.moved("cam0"), second.moved("cam1")) == (False, True)
     second.latch(set())
     assert not memory(tmp_path).moved("cam1")
+
+
+def test_what_was_spent_is_no_less_after_a_restart(tmp_path: Path) -> None:
+    """The daily budget goes on where it was, however the last run ended; a new boot counts it as just spent."""
+    now = time.monotonic()
+    first = memory(tmp_path)
+    spent = Budget(1000, time.time)
+    spent.resume((500, 200), now)
+    first.spending = lambda: spent.hours(now)
+    first.begin()  # and nothing more: it is killed
+    for boot in ("b1", "b2"):
+        again = Budget(1000, time.time)
+        again.resume(memory(tmp_path, boot).spent, now)
+        assert (again.used, again.stage) == (700, "smaller")
+        assert again.hours(now + 23.5 * 3600)[23:] in {(500,), (200,)}
+        assert sum(again.hours(now + 25 * 3600)) == 0
+
+
+def test_hours_that_passed_between_two_runs_count(tmp_path: Path) -> None:
+    """Within one boot the day goes on while the daemon does not run."""
+    now = time.monotonic()
+    before = State("b1", spent=(5,) + (0,) * 22 + (7,), mono=now - 2 * 3600)
+    write(tmp_path, before)
+    assert sum(memory(tmp_path).spent[:24]) == 5
+    assert memory(tmp_path).spent[2] == 5
+    assert memory(tmp_path, "b2").spent == before.spent
+
+
+@pytest.mark.parametrize("spent", ['"all"', "[-1]", "[1.5]", "{}", "[true, null]"])
+def test_nonsense_about_spending_is_nothing_spent(tmp_path: Path, spent: str) -> None:
+    """It is no reason to forget the views that have moved, or to close the link."""
+    (tmp_path / FILE).write_text(f'{{"boot": "b1", "ended": "", "moved": ["cam1"], "commands": [], "spent": {spent}}}')
+    assert sum(memory(tmp_path).spent) == 0
+    assert (memory(tmp_path).moved("cam0"), memory(tmp_path).moved("cam1")) == (False, True)
 
 
 def test_a_damaged_file_fails_closed(tmp_path: Path) -> None:
