@@ -178,13 +178,15 @@ class Pipeline:
         if motion.view == "moved":
             self.moved = True
         self._hold_back(suspect=motion.suspect or motion.view != "ok")
-        if motion.view == self.view:
+        # What moved in an earlier run has moved still, though this one has never seen another view.
+        view = "moved" if motion.view == "ok" and self.moved else motion.view
+        if view == self.view:
             return
-        self.view = motion.view
+        self.view = view
         if self._view_episode is not None:
             self._post(self._view_draft("end", *self._view_episode, motion.t))
             self._view_episode = None
-        if motion.view != "ok":
+        if view != "ok":
             self._view_episode = (self._new_id(motion.t), motion.t)
             self._post(self._view_draft("start", *self._view_episode, motion.t))
 

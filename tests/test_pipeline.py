@@ -53,15 +53,19 @@ def walk(*, flash: tuple[int, int, int, int] | None = None) -> Iterator[Frame]:
         yield Frame(number, number / 15, luma, main, "bgr", MAIN)
 
 
-def run(frames: Iterator[Frame], *, moved: bool = False, **camera: Any) -> tuple[Pipeline, list[Draft]]:
-    """Take all frames through a pipeline; return it and its drafts."""
+def run(
+    frames: Iterator[Frame], *, moved: bool = False, confirm_at: int = -1, **camera: Any
+) -> tuple[Pipeline, list[Draft]]:
+    """Take all frames through a pipeline, whose view is confirmed before one of them; return it and its drafts."""
     counter = itertools.count(1)
     drafts: list[Draft] = []
     plain_values = CameraSettings(**camera).model_dump(mode="json")
     pipeline = Pipeline(
         plain_values, SIZE, drafts.append, lambda _t: uuid7(next(counter), bytes(10)), simulated=True, moved=moved
     )
-    for frame in frames:
+    for number, frame in enumerate(frames):
+        if number == confirm_at:
+            pipeline.confirm_view()
         pipeline.step(frame)
         pipeline.stills.work()
     pipeline.interrupt(5.0)
@@ -147,9 +151,22 @@ def test_a_moved_view_holds_pictures_until_confirmed() -> None:
     pipeline, drafts = run(walk(), moved=True)
     assert drafts
     assert pictures(drafts) == []
+    views = [(draft.phase, draft.body["state"], draft.rank) for draft in drafts if draft.kind == "view"]
+    assert views == [("start", "moved", Rank.ALARM), ("end", "off", Rank.ALARM)], "said by the run that finds it so"
     pipeline.confirm_view()
     assert not pipeline.moved
     assert pipeline.stills.withheld == ""
+
+
+def test_the_view_event_of_an_earlier_run_ends_when_it_is_confirmed() -> None:
+    """After a restart it is open from the first picture on, and a person's confirmation ends it, once."""
+    _, drafts = run(walk(), moved=True, confirm_at=20)
+    views = [draft for draft in drafts if draft.kind == "view"]
+    assert [(draft.phase, draft.body["state"]) for draft in views] == [("start", "moved"), ("end", "ok")]
+    assert views[0].episode == views[1].episode
+    assert drafts[0] == views[0]
+    assert pictures(drafts)
+    assert [draft for draft in run(walk())[1] if draft.kind == "view"] == [], "the control: nothing moved"
 
 
 def test_an_alarm_zone_makes_alarms() -> None:
