@@ -15,7 +15,7 @@ from tests.card import Card
 from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, message, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.broker
@@ -57,9 +57,14 @@ def test_the_stall_is_real(card: Card) -> None:
     release = threading.Timer(1.0, card.be, ["ok"])
     release.start()
     outbox.put([message(Rank.ALARM, seq, epoch=outbox.epoch)])
-    assert not release.is_alive(), "put returned while the card stalled"
+    assert card._mode.read_text() == "ok", "put returned while the card stalled"
     release.join()
     outbox.close()
+
+
+def numbers_in(ranges: Iterable[tuple[int, int]]) -> set[int]:
+    """Return all numbers of some ranges."""
+    return {seq for first, last in ranges for seq in range(first, last + 1)}
 
 
 @pytest.mark.parametrize("mode", ["full", "broken", "read-only"])
@@ -81,6 +86,11 @@ def test_a_card_that_cannot_be_written_stops_nothing(
     assert gateway.spool.status()["hint"]
     card.be("ok")
     wait_for(lambda: not gateway.spool.status()["volatile"], "the card to be used again")
+    status = gateway.spool.status()
+    assert status["epoch"] == made[0].epoch
+    void = {(lane, seq) for lane, gaps in status["gaps"].items() for seq in numbers_in(gaps.get("void", []))}
+    given = {(one.lane, one.seq) for one in made if one.epoch == status["epoch"]}
+    assert not void & given, "numbers that messages have are told as void"
     made.append(gateway.make(Rank.ALARM))
     sniffer.wait_payloads(ROOT, {found.payload for found in made})
     wait_for(lambda: gateway.spool.status()["problem"] is None, "all to be well")

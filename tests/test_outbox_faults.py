@@ -162,6 +162,28 @@ def test_a_restart_without_a_time_server_forgets_no_clock(memory: Path) -> None:
     outbox.close()
 
 
+def test_salvage_brings_the_clocks_of_boots_along(memory: Path) -> None:
+    """What a damaged store knew of earlier boots dates the messages saved from it; what the fresh one knows stands."""
+    path = memory / "outbox.db"
+    old, _ = with_alarms(path, 1)
+    for number in range(70):
+        old.remember(f"{number:08x}", float(number), 1.6e9)
+    old.remember("0000cafe", None)
+    old.close()
+    store.set_aside(path, "damaged")
+    fresh = Outbox.open(path, 8 << 20, 0)
+    note_boot(fresh, "0000cafe")
+    fresh.remember("0000cafe", 9.5, 1.7e9)
+    salvaged(fresh)
+    boots = fresh.boots()
+    assert len(boots) == 64
+    assert boots[-1] == {"boot": "0000cafe", "offset": 9.5, "since": 1.7e9}
+    assert boots[-2] == {"boot": f"{69:08x}", "offset": 69.0, "since": 1.6e9}
+    fresh.remember("0000beef", None)
+    assert [boot["boot"] for boot in fresh.boots()[-2:]] == ["0000cafe", "0000beef"]
+    fresh.close()
+
+
 @pytest.mark.parametrize("origin", ["", "0000aaaa", "0000aaaa/alarm/1x", "0000aaaa/alarm/1/2", "////"])
 def test_a_saved_row_with_a_damaged_name_can_go(memory: Path, origin: str) -> None:
     """The card has changed what names it: it is evicted or expires like any other, and the store works on."""

@@ -52,8 +52,8 @@ class Books:
         self.tally: dict[int, list[int]] = {}
         """Rows and bytes of each worth."""
         self.meta: dict[str, str] = {}
-        self.doubtful: dict[Lane, int] = {}
-        """Up to which number of a lane it was not known at the start who had it: these are told as void."""
+        self.voided: dict[Lane, tuple[int, int]] = {}
+        """Of each lane the numbers of which nobody knew when it was opened who had them: they are told as void."""
         self.corrupted = 0
         """Messages that had changed on the card."""
         self.exact = False
@@ -205,8 +205,6 @@ class Books:
             return
         self.ranking.insert(place, worth, size)
         self._count(worth, 1, size)
-        if origin is None:
-            self.came(message.lane, message.seq)
         if worth == Worth.START:
             self.starts[message.episode] = place
         elif message.phase == "end":
@@ -217,7 +215,6 @@ class Books:
         more, size = self.packs.insert(messages, self.age())
         self._count(Worth.DELIVERED, more, size)
         for message in messages:
-            self.came(message.lane, message.seq)
             if message.phase == "end":
                 self._end(message.episode)
 
@@ -226,11 +223,6 @@ class Books:
         gone, size = self.packs.remove(place)
         self._count(Worth.DELIVERED, -gone, -size)
         return gone
-
-    def came(self, lane: Lane, seq: int) -> None:
-        """Note that a number is here, though nobody knew of it when the store was opened."""
-        if seq <= self.doubtful.get(lane, 0):
-            self.gaps.take_out(lane, seq)
 
     def change(self, place: int, worth: Worth, note: str | None = None) -> None:
         """Give a row another worth, if it is there."""

@@ -95,16 +95,15 @@ class Gaps:
         for begin, end in known.holes(first, last):
             self.note(lane, "expired", begin, end)
 
-    def take_out(self, lane: Lane, seq: int) -> None:
-        """Note that a number that was told as void is here after all."""
+    def shrink_void(self, lane: Lane, first: int, last: int, upto: int) -> None:
+        """Take `first` to `upto` out of a void range that ends with `last`: they were given to messages after all."""
         place = LANES.index(lane)
-        for first, last in self._before(place, "void", seq + 1):
-            if last >= seq:
-                self._db.execute("DELETE FROM gap WHERE lane = ? AND why = 'void' AND first = ?", (place, first))
-                parts = [(first, seq - 1), (seq + 1, last)]
+        for begin, end in self._before(place, "void", last + 1):
+            if end == last and first <= upto:
+                parts = [(low, high) for low, high in ((begin, first - 1), (upto + 1, last)) if low <= high]
+                self._db.execute("DELETE FROM gap WHERE lane = ? AND why = 'void' AND first = ?", (place, begin))
                 for part in parts:
-                    if part[0] <= part[1]:
-                        self._replace(place, "void", [], [part])
+                    self._replace(place, "void", [], [part])
                 self.changes += 1
 
     def cut(self, lane: Lane, upto: int) -> None:

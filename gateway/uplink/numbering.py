@@ -31,6 +31,8 @@ class Numbering:
         """Of each lane: up to here every number of the store's epoch was offered, or used by an earlier process."""
         self._blocks: dict[Lane, deque[int]] = {lane: deque() for lane in LANES}
         self._epoch = ""
+        self.given_up: dict[str, dict[Lane, int]] = {}
+        """Of an epoch whose store failed: of each lane the lowest number that no message was given."""
 
     def take(self, lane: Lane) -> tuple[str, int] | None:
         """Return epoch and number of the next message of a lane, or None: none is left."""
@@ -50,8 +52,11 @@ class Numbering:
     def add(self, epoch: str, lane: Lane, numbers: Iterable[int]) -> None:
         """Take numbers that were reserved; with a new epoch the old numbers go."""
         if self._epoch != epoch:
+            if self._epoch:
+                self.given_up = {self._epoch: self._unused()}
             self._clear()
             self._epoch = epoch
+            self.given_up.pop(epoch, None)
         self._blocks[lane].extend(numbers)
 
     def give_back(self, epoch: str) -> dict[Lane, int]:
@@ -59,6 +64,9 @@ class Numbering:
         unused = {lane: block[0] for lane, block in self._blocks.items() if block and self._epoch == epoch}
         self._clear()
         return unused
+
+    def _unused(self) -> dict[Lane, int]:
+        return {lane: block[0] for lane, block in self._blocks.items() if block}
 
     def saw(self, message: Message) -> None:
         """Note that a number came back on a message."""

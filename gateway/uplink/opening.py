@@ -204,5 +204,5 @@ def _take_possession(books: Books) -> None:
             if not books.exact and books.reserved[lane] > used:
                 # Who had these numbers is not known: they are never given again.
                 books.gaps.note(lane, "void", used + 1, books.reserved[lane])
-                books.doubtful[lane] = books.reserved[lane]
+                books.voided[lane] = (used + 1, books.reserved[lane])
     books.checkpoint()

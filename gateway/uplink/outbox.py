@@ -106,21 +106,29 @@ class Outbox:
             unused: of each lane, the lowest reserved number that was not used; it will be given again. None: none was
                 given by this object, so what was known when it was opened is known still.
         """
-        books = self._books
         try:
-            with books.writing():
-                for lane, first in (unused or {}).items():
-                    if books.highest(lane) < first <= books.reserved[lane]:
-                        books.set_reserved(lane, first - 1)
-                # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
-                exact = unused is not None or (books.exact and books.untouched)
-                books.set_meta("end", "exact" if exact else "closed")
-                books.keep_age()
+            try:
+                self._note_end(unused)
+            except StoreError:
+                # On a full card: what is in the journal finds its place in the store, and leaves its own to the note.
+                self._books.checkpoint()
+                self._note_end(unused)
         finally:
             self.abandon()
 
+    def _note_end(self, unused: dict[Lane, int] | None) -> None:
+        books = self._books
+        with books.writing(forced=True):
+            for lane, first in (unused or {}).items():
+                if books.highest(lane) < first <= books.reserved[lane]:
+                    books.set_reserved(lane, first - 1)
+            # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
+            exact = unused is not None or (books.exact and books.untouched)
+            books.set_meta("end", "exact" if exact else "closed")
+            books.keep_age()
+
     def abandon(self) -> None:
-        """Let go of the file without writing anything: it is damaged, or the card is gone."""
+        """Let go of the file without writing anything: it is damaged, or the card is gone. Else `close` it."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
 
@@ -180,6 +188,19 @@ class Outbox:
     def reserved(self, lane: Lane) -> int:
         """Return the highest number of a lane that was ever reserved; right after `open`: that may have been used."""
         return self._books.reserved[lane]
+
+    def were_given(self, unused: dict[Lane, int]) -> None:
+        """Note that the numbers below these were given to messages, and those that are here are not all: none is void.
+
+        Args:
+            unused: of each lane the lowest number that no message was given; a lane that is missing: all were.
+        """
+        books = self._books
+        if books.voided:
+            with books.writing(forced=True):
+                for lane, (first, last) in books.voided.items():
+                    books.gaps.shrink_void(lane, first, last, min(last, unused.get(lane, last + 1) - 1))
+            books.voided = {}
 
     # Messages
 
@@ -364,6 +385,16 @@ class Outbox:
                 " ON CONFLICT (boot) DO UPDATE SET offset = excluded.offset, since = excluded.since",
                 (boot, offset, since),
             )
+            self._db.execute("DELETE FROM boot WHERE place <= (SELECT max(place) FROM boot) - ?", (BOOTS,))
+
+    def recall(self, boots: Sequence[tuple[str, float | None, float | None]]) -> None:
+        """Note boots of a store that was set aside: they are older than all that are known here, and these count."""
+        with self._books.writing():
+            known = {boot for (boot,) in self._db.execute("SELECT boot FROM boot").fetchall()}
+            (first,) = self._db.execute("SELECT ifnull(min(place), 1) FROM boot").fetchone()
+            fresh = [each for each in boots if each[0] not in known]
+            rows = [(boot, first - len(fresh) + place, *rest) for place, (boot, *rest) in enumerate(fresh)]
+            self._db.executemany("INSERT INTO boot VALUES (?, ?, ?, ?)", rows)
             self._db.execute("DELETE FROM boot WHERE place <= (SELECT max(place) FROM boot) - ?", (BOOTS,))
 
     def boots(self) -> list[dict[str, Any]]:

@@ -39,6 +39,8 @@ class Salvage:
         """When the next step is due, in monotonic seconds."""
         self._epoch = ""
         self._slices = self._undelivered(path)
+        self._boots: list[tuple[str, float | None, float | None]] = []
+        """What it knew of the clock: what was said before it was set is dated by that."""
         self._found: list[Message] | None = None
         """A slice that is not stored yet."""
 
@@ -52,6 +54,8 @@ class Salvage:
             self._found = next(self._slices, None)
         found = self._found
         if found is None:
+            if self._boots:
+                outbox.recall(self._boots)
             outbox.end_epoch(self._epoch)
             outbox.salvaged()
             return None
@@ -81,6 +85,7 @@ class Salvage:
             except (sqlite3.Error, TypeError):
                 return  # whose numbers they were, nobody can say
             self._epoch = epoch
+            self._boots = _boots(db)
             for stream, table in itertools.product(rows.STREAMS, ("message", "picture")):
                 low, high = rows.bounds(stream)
                 reached = low
@@ -113,6 +118,19 @@ def _scan(
             low = place
         else:
             high = place - 1
+
+
+def _boots(db: sqlite3.Connection) -> list[tuple[str, float | None, float | None]]:
+    """Return the boots that a damaged store knew, oldest first: boot, offset, since; nonsense is left out."""
+    try:
+        found = db.execute("SELECT boot, offset, since FROM boot ORDER BY place").fetchall()
+    except sqlite3.Error:
+        return []
+    return [
+        (boot, offset, since)
+        for boot, offset, since in found
+        if isinstance(boot, str) and isinstance(offset, float | None) and isinstance(since, float | None)
+    ]
 
 
 def _checked(found: list[tuple[object, ...]], epoch: str) -> list[Message]:

@@ -54,7 +54,7 @@ class Unwritten:
         self._delivered: dict[Key, Message] = {}
         self._delivered_since = 0.0
         self._refused: dict[Key, str] = {}
-        self._lost: list[Key] = []
+        self._lost: dict[Key, None] = {}
 
     # What comes in
 
@@ -92,7 +92,7 @@ class Unwritten:
         message = self._ram[key][0]
         self._forget(key)
         self.dropped[f"{kind_of(message)}/{message.rank.value}"] += 1
-        self._lost.append(key)
+        self._lost[key] = None
 
     def _forget(self, key: Key) -> None:
         found = self._ram.pop(key, None)
@@ -177,15 +177,18 @@ class Unwritten:
         """Note that what `begin` gave could not be written."""
         self._writing = frozenset()
 
-    def take_refused(self) -> dict[Key, str]:
-        """Return the refused messages with the reasons; they are forgotten here."""
-        found, self._refused = self._refused, {}
-        return found
+    def next_refused(self) -> tuple[Key, str] | None:
+        """Return a refused message with the reason, or None; `noted` forgets it."""
+        return next(iter(self._refused.items()), None)
 
-    def take_lost(self) -> list[Key]:
-        """Return what was dropped; it is forgotten here."""
-        found, self._lost = self._lost, []
-        return found
+    def next_lost(self) -> Key | None:
+        """Return a message that was dropped, or None; `noted` forgets it."""
+        return next(iter(self._lost), None)
+
+    def noted(self, key: Key) -> None:
+        """Note that the card knows that a message was refused or dropped."""
+        self._refused.pop(key, None)
+        self._lost.pop(key, None)
 
     def for_replay(self, now: float) -> list[Message]:
         """Return the delivered messages when they are due; infinity: they are."""

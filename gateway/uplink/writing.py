@@ -6,6 +6,7 @@ fallback.py; what was set aside in salvage.py; what is read for the deliver thre
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Writer:
         self._upkeep_at = 0.0
         self._tell_at = math.inf
         self._job: Iterator[None] | None = None
+        self._upkeep: Iterator[None] | None = None
         self._salvage: Salvage | None = None
         self._saved = 0
 
@@ -66,8 +68,11 @@ class Writer:
                 self._store.failed(error)
                 outbox = self._store.outbox
                 if stopping:
+                    # In order, or the next start would take it for one that lost its journal. What could not be
+                    # written is lost; its numbers were given, so they are not given back.
                     if outbox is not None:
-                        outbox.abandon()
+                        with contextlib.suppress(StoreError):
+                            outbox.close()
                     return
                 if outbox is not None:
                     self._adopt(outbox)
@@ -83,7 +88,7 @@ class Writer:
         if now < self._store.retry_at:
             return self._store.retry_at - now
         tray = self._tray
-        if self._store.outbox is None or tray.calls or tray.fetches or tray.jobs or self._job is not None:
+        if self._store.outbox is None or tray.calls or tray.fetches or tray.jobs or self._job or self._upkeep:
             return 0.0
         if tray.numbering.wanting():
             return 0.0
@@ -101,6 +106,10 @@ class Writer:
         now = time.monotonic()
         outbox = self._store.use()
         self._adopt(outbox)
+        with self._tray.lock:
+            given = self._tray.numbering.given_up.get(outbox.epoch)
+        if given is not None:
+            outbox.were_given(given)
         try:
             self._write(outbox)
         finally:
@@ -110,9 +119,7 @@ class Writer:
         self._answer_calls(outbox)
         self._step_job(outbox)
         self._write_for_replay(outbox, math.inf if stopping else now)
-        if now >= self._upkeep_at:
-            outbox.expire(ahead=UPKEEP_SECONDS)
-            self._upkeep_at = now + UPKEEP_SECONDS
+        self._step_upkeep(outbox, now)
         if self._salvage is not None and now >= self._salvage.due_at and not stopping:
             saved = self._salvage.step(outbox)
             if saved is None:
@@ -131,7 +138,8 @@ class Writer:
         if outbox is self._adopted:
             return
         self._end_salvage()
-        self._job = None
+        self._job = self._upkeep = None
+        self._upkeep_at = 0.0
         self._salvage = None if outbox.set_aside is None else Salvage(outbox.set_aside)
         self._tell_at = time.monotonic() + TELL_SECONDS if outbox.ended and self._salvage is None else math.inf
         used = {lane: outbox.reserved(lane) for lane in LANES}
@@ -161,15 +169,25 @@ class Writer:
                 raise
             with self._tray.lock:
                 self._tray.unwritten.written(*found)
-        with self._tray.lock:
-            refused = self._tray.unwritten.take_refused()
-            lost = self._tray.unwritten.take_lost()
-        for key, reason in refused.items():
-            outbox.bury(key, reason)
-        for epoch, name, seq in lost:
-            for lane in LANES:
-                if lane == name and epoch == outbox.epoch:
-                    outbox.note_lost(lane, seq)
+        self._bury(outbox)
+
+    def _bury(self, outbox: Outbox) -> None:
+        """Note what was refused, and what was dropped; it is forgotten here when it is on the card, and not before."""
+        while True:
+            with self._tray.lock:
+                refused, lost = self._tray.unwritten.next_refused(), self._tray.unwritten.next_lost()
+            if refused is not None:
+                key = refused[0]
+                outbox.bury(*refused)
+            elif lost is not None:
+                key = lost
+                for lane in LANES:
+                    if lane == key[1] and key[0] == outbox.epoch:
+                        outbox.note_lost(lane, key[2])
+            else:
+                return
+            with self._tray.lock:
+                self._tray.unwritten.noted(key)
 
     def _write_for_replay(self, outbox: Outbox, now: float) -> None:
         with self._tray.lock:
@@ -209,6 +227,18 @@ class Writer:
         job, self._job = self._job, None
         if next(job, self) is not self:
             self._job = job
+
+    def _step_upkeep(self, outbox: Outbox, now: float) -> None:
+        """Do the next step of what is done every hour; after a failure it begins anew."""
+        if self._upkeep is None:
+            if now < self._upkeep_at:
+                return
+            self._upkeep = outbox.expiring(ahead=UPKEEP_SECONDS)
+        upkeep, self._upkeep = self._upkeep, None
+        if next(upkeep, self) is not self:
+            self._upkeep = upkeep
+        else:
+            self._upkeep_at = now + UPKEEP_SECONDS
 
     def _answer_fetches(self, outbox: Outbox) -> None:
         while True:

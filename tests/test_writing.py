@@ -1,0 +1,114 @@
+"""What the spool's thread does, a turn at a time: it forgets nothing too early, and nothing long holds up an alarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from gateway.errors import StoreError
+from gateway.uplink import room
+from gateway.uplink.fallback import CardOrMemory
+from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.room import Kept
+from gateway.uplink.tray import Tray
+from gateway.uplink.writing import Writer
+from gateway.wire.draft import Rank, lane_of
+from gateway.wire.message import Message
+from tests.conftest import everything, message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("tidy")
+
+
+class Turns:
+    """The spool's inside, turned by hand instead of by its thread."""
+
+    def __init__(self, path: Path, kept: Kept | None = None) -> None:
+        self.tray = Tray()
+        self.card = CardOrMemory(str(path), 64 << 20, 0, kept or Kept())
+        self.writer = Writer(self.tray, self.card)
+
+    @property
+    def outbox(self) -> Outbox:
+        """The store in use."""
+        assert self.card.outbox is not None
+        return self.card.outbox
+
+    def turn(self) -> None:
+        """One turn; what fails is noted as the thread does."""
+        try:
+            self.writer._turn(stopping=False)
+        except StoreError as error:
+            self.card.failed(error)
+            raise
+
+    def make(self, rank: Rank) -> Message:
+        """Number a message and offer it."""
+        found = self.tray.numbering.take(lane_of(rank))
+        assert found is not None
+        made = message(rank, found[1], epoch=found[0])
+        self.tray.numbering.saw(made)
+        assert self.tray.unwritten.offer(made, 0.0)
+        return made
+
+
+@pytest.fixture
+def turns(memory: Path) -> Iterator[Turns]:
+    """A spool that was opened."""
+    found = Turns(memory / "outbox.db")
+    found.turn()
+    yield found
+    found.outbox.abandon()
+
+
+def fails(*_given: object, **_named: object) -> None:
+    """Be a card that fails."""
+    raise StoreError("an input/output error", "")
+
+
+def test_what_was_refused_or_dropped_is_known_until_it_is_written(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A card that fails just then costs neither a dead letter nor a gap: both are written when it works again."""
+    refused, dropped = turns.make(Rank.END), turns.make(Rank.END)
+    turns.turn()
+    turns.tray.unwritten.refuse(refused.key, "too large")
+    turns.tray.unwritten._lost[dropped.key] = None
+    with monkeypatch.context() as broken:
+        broken.setattr(Outbox, "bury", fails)
+        broken.setattr(Outbox, "note_lost", fails)
+        with pytest.raises(StoreError):
+            turns.turn()
+    turns.turn()
+    assert turns.outbox.counts()["dead"] == 1
+    assert turns.outbox.gaps() == {"event": {"evicted": [(refused.seq, dropped.seq)]}}
+    turns.turn()
+    assert turns.tray.unwritten.due_at() > 0, "once"
+
+
+def test_an_alarm_waits_for_one_step_of_the_hourly_work(memory: Path) -> None:
+    """While many rows are too old an alarm is on the card after the next step, and most of the rows are still there."""
+    turns = Turns(memory / "outbox.db", Kept(replay=0.0, pictures=0.0))
+    outbox = Outbox.open(memory / "outbox.db", 64 << 20, 0)
+    for chunk in chunks(message(Rank.END, seq, epoch=outbox.epoch) for seq in outbox.reserve("event", 1000)):
+        outbox.put(chunk, delivered=True)
+    outbox.close(unused={})
+    turns.turn()
+    for _ in range(3):
+        turns.turn()
+    before = turns.outbox.counts()["delivered"]
+    assert before > 500
+    alarm = turns.make(Rank.ALARM)
+    turns.turn()
+    assert list(everything(turns.outbox, "alarm")) == [alarm]
+    assert before - turns.outbox.counts()["delivered"] <= room.EXPIRE_ROWS
+    steps = 0
+    while turns.outbox.counts()["delivered"]:
+        turns.turn()
+        steps += 1
+    assert steps > 5
+    turns.outbox.abandon()
