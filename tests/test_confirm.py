@@ -17,8 +17,8 @@ from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import LANES
 from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.ledger import Number, acknowledged, heard_by, last_gap, unexplained
 from tests.running import ROOT, Gateway, make_clip
-from tests.test_kill import Number, acknowledged, heard_by, last_gap, unexplained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

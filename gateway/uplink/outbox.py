@@ -242,7 +242,8 @@ class Outbox:
         many = [each for each in messages if each.lane == "event" and each.epoch == self.epoch]
         if len(many) < packs.LEAST:
             many = []
-        few = [each for each in messages if each not in many] if many else messages
+        packed = {each.key for each in many}
+        few = [each for each in messages if each.key not in packed]
         for chunk in chunks(few):
             self.put(chunk, delivered=True)
         if not many:
