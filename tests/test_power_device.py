@@ -154,17 +154,22 @@ class Weaker(sqlite3.Connection):
         return super().execute(sql.replace("synchronous=FULL", "synchronous=NORMAL"), *values)
 
 
+def recording(folder: Path) -> Device:
+    """Return a device that records what is written to it; skipped with the reason where there is none."""
+    if reason := why_not():
+        pytest.skip(reason)
+    try:
+        return Device(folder)
+    except OSError as error:
+        pytest.skip(f"no recording device here: {error}")
+
+
 def test_a_power_cut_of_ext4_costs_nothing_that_was_committed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At 60 instants of a recording: mounts, opens, has all that was committed, gives no number again.
 
     The control is in the same recording: a spool on the same device whose store is synchronised less loses rows.
     """
-    if reason := why_not():
-        pytest.skip(reason)
-    try:
-        device = Device(tmp_path)
-    except OSError as error:
-        pytest.skip(f"no recording device here: {error}")
+    device = recording(tmp_path)
     try:
         ours = work(device.path / "ours", WORK_SECONDS, seed=1)
         weaker = partial(Outbox.open, open_file=partial(sqlite3.connect, factory=Weaker))
@@ -216,12 +221,7 @@ def test_a_power_cut_under_the_daemon_costs_nothing_that_was_committed(tmp_path:
 
     What it remembers beside the store can be read, too, and a daemon that starts on what was left has the messages.
     """
-    if reason := why_not():
-        pytest.skip(reason)
-    try:
-        device = Device(tmp_path)
-    except OSError as error:
-        pytest.skip(f"no recording device here: {error}")
+    device = recording(tmp_path)
     promises = Promises("state")
     ids: dict[Key, str] = {}
     try:
