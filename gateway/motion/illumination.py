@@ -1,6 +1,6 @@
-"""Follows the light: takes what light.py estimates out of the differences and into everything that was learned.
+"""Follows the light: takes what was estimated of it out of the differences and into everything that was learned.
 
-Not here: the estimates themselves (light.py), what is left of the frame afterwards (regions.py). Runs on the camera's
+Not here: the estimates (light.py, field.py), what is left of the frame afterwards (regions.py). Runs on the camera's
 thread.
 """
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.motion.cells import OCTAVE
+from gateway.motion.field import Field
 from gateway.motion.light import Light
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ class Illumination:
         self._area = max(1, int(np.count_nonzero(seen)))
         self._earlier = earlier
         self._light = Light(height, width, seen)
+        self._field = Field(height, width)
         self._without = np.zeros((height, width), np.int16)
         self.clean = self._without
         """The frame seen last without the fields of light that lie on it; valid until the next one."""
@@ -96,7 +98,7 @@ class Illumination:
             curve = self._light.curve(model.difference, model.level, least)
             if curve is not None:
                 self.shift(curve, least)
-            field = self._light.field(model.difference, model.threshold, least)
+            field = self._field.find(model.difference, model.level, model.threshold, least)
             if field is not None:
                 count = self._take_out(now, field, count)
             elif curve is not None:
@@ -116,10 +118,9 @@ class Illumination:
         model = self._model
         np.subtract(now, field, out=self._without)
         np.subtract(model.difference, field, out=model.difference)
-        np.absolute(field, out=field)
-        np.right_shift(field, 4, out=field)
-        np.add(field, self.unrest >> 2, out=field)
-        model.fire(field)
+        slack = self._field.slack(field)
+        np.add(slack, self.unrest >> 2, out=slack)
+        model.fire(slack)
         left = self._count()
         self.lit = left * 10 <= count * 9
         if not self.lit:

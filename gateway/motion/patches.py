@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _PATCH = 6  # blocks: less is no pool of light
 _TOGETHER = 8  # patches looked at in one go
 _CLOSED = 4  # as many neighbours as there are: nothing is spread to what is known, or outside
+_EDGES = 8  # steps of what was learned that must be there to tell whether they are hidden
+_KEPT = 0.75  # of them that light leaves
 _RINGS = 8  # blocks that a value spreads
 
 
@@ -44,8 +46,20 @@ class Patches:
         self.value: NDArray[np.int32] = self._grid(self._both[0, self._core])
         """(down, across) int32, what was spread."""
 
-    def whole(self, candidates: NDArray[np.bool_], broken: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return those patches of candidates, (down, across), whose surroundings are mostly not broken."""
+    def whole(
+        self,
+        candidates: NDArray[np.bool_],
+        broken: NDArray[np.bool_],
+        narrow: NDArray[np.bool_],
+        edges: NDArray[np.uint8],
+        kept: NDArray[np.uint8],
+    ) -> NDArray[np.bool_]:
+        """Return those patches of candidates, (down, across), that are light.
+
+        broken: blocks with an edge: they must not surround a patch. edges, kept: steps of what was learned in each
+        block, and how many of them are still there: where most are, the surroundings do not matter. narrow: blocks of
+        such a patch that are none of it, as they stand out from it.
+        """
         number, _ = cv2.connectedComponentsWithAlgorithm(
             candidates.view(np.uint8), 4, cv2.CV_16U, cv2.CCL_SAUF, self._labels
         )
@@ -53,9 +67,13 @@ class Patches:
             return np.zeros_like(candidates)
         self._grid(self._numbers)[...] = self._labels
         self._grid(self._broken)[...] = broken
-        sizes = np.bincount(self._labels.reshape(-1)).tolist()
+        labels = self._labels.reshape(-1)
+        sizes = np.bincount(labels).tolist()
+        # Light leaves what it falls on visible, however sharp its own edge is: a thing hides it.
+        there, left = (np.bincount(labels, weights=counts.reshape(-1)).tolist() for counts in (edges, kept))
         # What covers a third of the picture without an edge of its own is light, whatever stands about it.
         good = [label > 0 and size * 3 >= self._area for label, size in enumerate(sizes)]
+        bare = [False] * len(sizes)
         small = [label for label, size in enumerate(sizes) if label > 0 and _PATCH <= size < self._area / 3]
         for i in range(0, len(small), _TOGETHER):
             some = small[i : i + _TOGETHER]
@@ -66,7 +84,11 @@ class Patches:
                 some, (np.add.reduce(around, axis=1, dtype=np.int32) * 2 > rims).tolist(), strict=True
             ):
                 good[label] = not wrecked
-        return np.array(good).take(self._labels)
+                bare[label] = wrecked and there[label] >= _EDGES and left[label] > _KEPT * there[label]
+        lit: NDArray[np.bool_] = np.array(good).take(self._labels)
+        if any(bare):
+            lit |= np.array(bare).take(self._labels) & ~narrow
+        return lit
 
     def _surround(self, labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
         """Return the eight neighbours of each of some patches that do not belong to it; valid until the next call."""

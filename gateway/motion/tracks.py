@@ -159,6 +159,11 @@ class Tracks:
         first_left, first_top, first_right, first_bottom = thing.start
         across = _together(left - first_left, right - first_right, left <= 0, right >= self._width)
         down = _together(top - first_top, bottom - first_bottom, top <= 0, bottom >= self._height)
+        # What was cut off from the beginning, and shrinks towards that border, may only fade.
+        if (first_left <= 0 and right < first_right) or (first_right >= self._width and left > first_left):
+            across = 0.0
+        if (first_top <= 0 and bottom < first_bottom) or (first_bottom >= self._height and top > first_top):
+            down = 0.0
         return across + down
 
     def _believable(self, thing: Thing, t: float) -> bool:

@@ -28,6 +28,7 @@ _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: i
 _SURE = 7.0  # evidence that a track needs
 _PROGRESS = 1.5  # seconds between two measurements of progress
 _SHADY = 0.6  # of the frames in which it must look like a shadow
+_EVEN = 0.5  # spread of a change of light, as a share of its depth: things have light and dark sides
 _DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
 
 
@@ -47,7 +48,11 @@ def earned(
         or thing.h < smallest
     ):
         return False
-    if lit and (thing.own < _OWN_LIT or (thing.flared and thing.hits < _PATIENT)):
+    if lit and (
+        thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN)
+        or (thing.flared and thing.hits < _PATIENT)
+        or _comes_as_light(thing, *size)
+    ):
         return False
     if (
         (wary and thing.area < 30 and not _crossed(thing))
@@ -171,6 +176,14 @@ def shaded(region: Region) -> float:
     """
     even = region.spread < 0.55 * -region.contrast
     return float(even and _DEEPEST < region.contrast < _FAINTEST and region.w >= 1.2 * region.h)
+
+
+def _comes_as_light(thing: Thing, width: int, height: int) -> bool:
+    """Say whether it may be a cloud of which only the front is in the picture: evenly dark or bright, at the border."""
+    region = thing.region
+    if region is None or region.spread > _EVEN * abs(region.contrast):
+        return False
+    return region.x <= 0 or region.y <= 0 or region.x + region.w >= width or region.y + region.h >= height
 
 
 def _darts(thing: Thing, width: int, height: int) -> bool:

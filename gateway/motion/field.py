@@ -1,0 +1,242 @@
+"""Light that differs from place to place: a cloud's edge, a lamp, a street half in the sun.
+
+It is the median of the differences, as for the whole picture (light.py), taken for blocks of 4 by 4 cells. A lorry
+changes blocks too, but where it begins the difference jumps, while light fades: a patch of changed blocks is light
+only when the blocks about it are not broken by edges. Where there is something to be seen on the ground, it need not be
+soft: light leaves it visible, a lorry hides it.
+
+Not here: pools of light smaller than a block (regions.py judges them by their edges). Runs on the camera's thread.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.motion.cells import OCTAVE
+from gateway.motion.patches import Patches
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BLOCK = 4  # cells
+_APART = 2  # cells between two samples
+_SAMPLES = 4  # of a block
+_SHIFT = 6  # there is a share for every 64 units of level
+_WHOLE = 256
+_DARKEST = 0.5  # least share of a grey level that is taken to be light: less would be mostly noise
+_NEXT = ((np.s_[1:], np.s_[:-1]), (np.s_[:, 1:], np.s_[:, :-1]))
+"""All samples that have one before them, and those: down and across."""
+_SIDES = ((np.s_[:-4], np.s_[2:-2], np.s_[4:]), (np.s_[:, :-4], np.s_[:, 2:-2], np.s_[:, 4:]))
+"""Blocks above, blocks, and those below; to the left, blocks, to the right: two blocks away."""
+
+
+class Field:
+    """Estimates a smooth field of light; owns the buffers that this needs."""
+
+    def __init__(self, height: int, width: int) -> None:
+        self._blocks = (height // _BLOCK, width // _BLOCK)
+        down, across = self._blocks
+        self._crop = (slice(0, down * _BLOCK), slice(0, across * _BLOCK))
+        self._patches = Patches(down, across)
+        self._few_cells = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
+        self._samples = np.zeros((_SAMPLES, down, across), np.int16)
+        self._less, self._more = (np.zeros((2, down, across), np.int16) for _ in range(2))
+        self._steep = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
+        self._other = np.zeros_like(self._steep)
+        self._high = np.zeros_like(self._steep)
+        self._jumps = np.zeros(self._steep.shape, np.bool_)
+        self._few_levels = np.zeros_like(self._steep)
+        self._ends = np.zeros((2, *self._steep.shape), np.uint8)
+        self._edges = np.zeros((2, down, across), np.uint8)
+        self._shattered = np.zeros((down, across), np.bool_)
+        self._rows = _between(height, down)
+        self._columns = _between(width, across)
+        self._wide, self._start = (np.zeros((down, width), np.int32) for _ in range(2))
+        self._fine = np.zeros((height, width), np.int32)
+        self._other_fine = np.zeros((height, width), np.int32)
+        self._field, self._slack, self._slope = (np.zeros((height, width), np.int16) for _ in range(3))
+        self._index = np.zeros((height, width), np.intp)
+        # A cell shows a change of light only in the share of its grey level that is not the pedestal: see cells.py.
+        shares = np.maximum(1 - np.exp2(-np.arange((1 << 15 >> _SHIFT) + 1) * (1 << _SHIFT) / OCTAVE), _DARKEST)
+        self._shares = np.rint(shares * _WHOLE).astype(np.int32)
+        self._whole = np.rint(_WHOLE / shares).astype(np.int32)
+        self._few_index = np.zeros(self._few_cells.shape, np.intp)
+        self._few_wide = np.zeros(self._few_cells.shape, np.int32)
+        self._few_other = np.zeros(self._few_cells.shape, np.int32)
+
+    def find(
+        self, difference: NDArray[np.int16], level: NDArray[np.int16], threshold: NDArray[np.int16], least: int
+    ) -> NDArray[np.int16] | None:
+        """Return a smooth field (height, width) that explains the differences as light; valid until the next call.
+
+        None when no patch changed by `least` or more that does not look like a thing.
+        """
+        few = self._few_cells
+        lattice = (slice(_APART // 2, None, _APART),) * 2
+        np.copyto(few, difference[self._crop][lattice])
+        broken = self._broken(few, threshold[self._crop][lattice])
+        np.copyto(self._few_levels, level[self._crop][lattice])
+        changed = np.absolute(self._middle(few)) >= least
+        middle = self._middle(self._unpedestalled(few))
+        self._compare_edges(few, threshold[self._crop][lattice])
+        # A thing hides what lies behind it, also amid a patch of light.
+        there, kept = self._edges
+        hidden = (there >= 2) & (kept * 2 < there)
+        lit = self._patches.whole(changed & ~broken & ~hidden, broken | hidden, _narrow(middle, least), *self._edges)
+        if not lit.any():
+            return None
+        # Blocks that say nothing of the light (a thing stands there) take it from those around them.
+        self._patches.spread(middle, lit | ~(changed | broken))
+        self._widen(self._patches.value)
+        self._take_shares(level)
+        return self._field
+
+    def slack(self, field: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return how far a field may be wrong, (height, width); valid until the next call.
+
+        Strong light has texture of its own: a sixteenth of it. Between the middles of two blocks the field is a
+        straight line, so where light begins within less than that it is off by up to half of the step.
+        """
+        slack, slope = self._slack, self._slope
+        half = _BLOCK // 2
+        np.subtract(field[:, _BLOCK:], field[:, :-_BLOCK], out=slack[:, half:-half])
+        slack[:, :half] = slack[:, half : half + 1]
+        slack[:, -half:] = slack[:, -half - 1 : -half]
+        np.absolute(slack, out=slack)
+        np.subtract(field[_BLOCK:], field[:-_BLOCK], out=slope[half:-half])
+        slope[:half] = slope[half]
+        slope[-half:] = slope[-half - 1]
+        np.absolute(slope, out=slope)
+        np.maximum(slack, slope, out=slack)
+        np.right_shift(slack, 1, out=slack)
+        np.absolute(field, out=slope)
+        np.right_shift(slope, 4, out=slope)
+        np.add(slack, slope, out=slack)
+        return slack
+
+    def _middle(self, few: NDArray[np.int16] | NDArray[np.int32]) -> NDArray[np.int16]:
+        """Return the mean of the middle two of each block's four samples."""
+        samples, less, more = self._samples, self._less, self._more
+        for i in range(_SAMPLES):
+            np.copyto(samples[i], few[i // 2 :: 2, i % 2 :: 2], casting="unsafe")
+        np.minimum(samples[:2], samples[2:], out=less)
+        np.maximum(samples[:2], samples[2:], out=more)
+        # The greater of the lesser ones, and the lesser of the greater ones.
+        one: NDArray[np.int16] = np.maximum(less[0], less[1], out=less[0])
+        other: NDArray[np.int16] = np.minimum(more[0], more[1], out=more[0])
+        np.right_shift(one, 1, out=one)
+        np.right_shift(other, 1, out=other)
+        np.add(one, other, out=other)
+        return other
+
+    def _widen(self, value: NDArray[np.int32]) -> None:
+        """Write the blocks' values into the field of cells, linear between the blocks' middles."""
+        wide, fine, other = self._wide, self._fine, self._other_fine
+        (left, right, part), (top, bottom, share) = self._columns, self._rows
+        start = value.take(left, axis=1, out=self._start, mode="clip")
+        value.take(right, axis=1, out=wide, mode="clip")
+        np.subtract(wide, start, out=wide)
+        np.multiply(wide, part, out=wide)
+        np.right_shift(wide, 3, out=wide)
+        np.add(wide, start, out=wide)
+        wide.take(bottom, axis=0, out=fine, mode="clip")
+        wide.take(top, axis=0, out=other, mode="clip")
+        np.subtract(fine, other, out=fine)
+        np.multiply(fine, share[:, None], out=fine)
+        np.right_shift(fine, 3, out=fine)
+        np.add(fine, other, out=fine)
+
+    def _take_shares(self, level: NDArray[np.int16]) -> None:
+        """Write into the field how much of the light each cell shows, dark ones less."""
+        fine, share = self._fine, self._other_fine
+        np.right_shift(fine, 1, out=share)
+        np.copyto(self._field, share, casting="unsafe")
+        np.add(self._field, level, out=self._field)  # half way from what was learned to what is seen
+        np.right_shift(self._field, _SHIFT, out=self._field)
+        np.copyto(self._index, self._field)
+        self._shares.take(self._index, out=share, mode="clip")
+        np.multiply(fine, share, out=fine)
+        np.right_shift(fine, 8, out=fine)
+        np.copyto(self._field, fine, casting="unsafe")
+
+    def _unpedestalled(self, few: NDArray[np.int16]) -> NDArray[np.int32]:
+        """Return the light that the samples' differences stand for: dark ones show less of it."""
+        index, wide, share = self._few_index, self._few_wide, self._few_other
+        np.right_shift(few, 1, out=self._other)
+        np.add(self._other, self._few_levels, out=self._other)
+        np.copyto(wide, self._other)
+        np.right_shift(wide, _SHIFT, out=wide)
+        np.copyto(index, wide)
+        self._whole.take(index, out=share, mode="clip")
+        np.copyto(wide, few)
+        np.multiply(wide, share, out=wide)
+        np.right_shift(wide, 8, out=wide)
+        return wide
+
+    def _broken(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> NDArray[np.bool_]:
+        """Return which blocks hold an edge: samples that differ from the next by more than grain, and by much."""
+        steep, other, high = self._steep, self._other, self._high
+        np.absolute(few, out=high)
+        steep[:, 0] = other[0] = 0  # nothing is before them
+        np.subtract(few[:, 1:], few[:, :-1], out=steep[:, 1:])
+        np.absolute(steep, out=steep)
+        np.subtract(few[1:], few[:-1], out=other[1:])
+        np.absolute(other, out=other)
+        np.maximum(steep, other, out=steep)
+        np.copyto(other, high)
+        np.maximum(high[:, 1:], high[:, :-1], out=other[:, 1:])
+        np.maximum(other[1:], high[:-1], out=other[1:])
+        # Light may be steep where it is strong: half of itself over two cells.
+        np.right_shift(other, 1, out=other)
+        np.right_shift(threshold, 1, out=high)
+        np.add(high, threshold, out=high)
+        np.maximum(other, high, out=other)
+        np.greater(steep, other, out=self._jumps)
+        jumps, broken = self._jumps, self._shattered
+        np.logical_or(jumps[::2, ::2], jumps[::2, 1::2], out=broken)
+        np.logical_or(broken, jumps[1::2, ::2], out=broken)
+        np.logical_or(broken, jumps[1::2, 1::2], out=broken)
+        return broken
+
+    def _compare_edges(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> None:
+        """Count for each block the steps of what was learned, and those of them that the frame still has."""
+        level, step, change, there = self._few_levels, self._steep, self._other, self._jumps
+        ends, edges = self._ends, self._edges
+        ends.fill(0)
+        for after, before in _NEXT:
+            steps, changes, jumps = step[after], change[after], there[after]
+            np.subtract(level[after], level[before], out=steps)
+            np.absolute(steps, out=steps)
+            np.subtract(few[after], few[before], out=changes)
+            np.absolute(changes, out=changes)
+            np.greater(steps, threshold[after], out=jumps)
+            np.add(ends[0][after], jumps.view(np.uint8), out=ends[0][after])
+            np.right_shift(steps, 1, out=steps)
+            jumps[changes >= steps] = False
+            np.add(ends[1][after], jumps.view(np.uint8), out=ends[1][after])
+        for end, count in zip(ends, edges, strict=True):
+            np.add(end[::2, ::2], end[::2, 1::2], out=count)
+            np.add(count, end[1::2, ::2], out=count)
+            np.add(count, end[1::2, 1::2], out=count)
+
+
+def _narrow(middle: NDArray[np.int16], least: int) -> NDArray[np.bool_]:
+    """Return which blocks stand out from both sides, or from above and below: a cloud does so from one side."""
+    narrow = np.zeros(middle.shape, np.bool_)
+    slack = np.maximum(np.absolute(middle) >> 2, 2 * least)
+    for a, at, b in _SIDES:
+        value, low, high = middle[at], np.minimum(middle[a], middle[b]), np.maximum(middle[a], middle[b])
+        narrow[at] |= (value < low - slack[at]) | (value > high + slack[at])
+    return narrow
+
+
+def _between(size: int, blocks: int) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]]:
+    """Return for each cell the two blocks between whose middles it lies, and how many eighths it is on the way."""
+    first = np.zeros(size, np.intp)
+    part = np.zeros(size, np.int32)
+    for cell in range(size):
+        where = min(max(2 * cell + 1 - _BLOCK, 0), 2 * _BLOCK * (blocks - 1))
+        first[cell], part[cell] = divmod(where, 2 * _BLOCK)
+    return first, np.minimum(first + 1, blocks - 1), part
