@@ -23,6 +23,7 @@ from gateway.uplink.link import Link
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
 from gateway.uplink.subscriber import Subscriber
+from gateway.uplink.worth import Worth
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Address, Message, Moment, make_message
 
@@ -265,6 +266,24 @@ def everything(outbox: Outbox, stream: Stream) -> Iterator[Message]:
     while found := outbox.pending(stream, place, 1000):
         yield from (made for _, made in found)
         place = found[-1][0]
+
+
+def ranked_as_stored(outbox: Outbox) -> bool:
+    """Whether what is known of the order of worth is what the rows say, and so are the counts."""
+    books = outbox._books
+    ranked = books.ranking.least(Worth.ALARM, 1_000_000)
+    starts = {Worth.START_ENDED: Worth.START}
+    stored = books.read("SELECT key, worth, size FROM stored ORDER BY key")
+    tally: Counter[int] = Counter()
+    for _, worth, _ in ranked:
+        tally[starts.get(Worth(worth), Worth(worth))] += 1
+    packed, _ = books.packs.count()
+    tally[Worth.DELIVERED] += packed
+    counted: Counter[int] = Counter()
+    for worth, (rows, _) in books.tally.items():
+        counted[starts.get(Worth(worth), Worth(worth))] += rows
+    plain = sorted((place, starts.get(Worth(worth), Worth(worth)), size) for place, worth, size in ranked)
+    return plain == stored and +tally == +counted
 
 
 def finish(steps: Iterable[None]) -> None:

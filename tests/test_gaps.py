@@ -127,12 +127,12 @@ def end_of_epoch(outbox: Outbox) -> list[dict[str, Any]]:
     """Do what the spool does after a store was set aside; return what is told of former epochs."""
     from gateway.uplink.salvage import Salvage
 
-    if outbox.set_aside is not None:
-        salvage = Salvage(outbox.set_aside)
+    if outbox.past.set_aside is not None:
+        salvage = Salvage(outbox.past.set_aside)
         while salvage.step(outbox) is not None:
             pass
         salvage.close()
-    outbox.tell_ended()
+    outbox.past.tell()
     former: list[dict[str, Any]] = outbox.gap_notes().get("former", [])
     return former
 
@@ -197,6 +197,6 @@ def test_only_the_last_epochs_are_told(memory: Path) -> None:
     outbox = Outbox.open(memory / "outbox.db", 8 << 20, 0)
     epochs = [f"0000000{number}" for number in range(7)]
     for epoch in epochs:
-        outbox.end_epoch(epoch)
-        outbox.tell_ended()
+        outbox.past.end(epoch)
+        outbox.past.tell()
     assert [said["epoch"] for said in outbox.gap_notes()["former"]] == epochs[-KEPT:]

@@ -34,8 +34,8 @@ def with_alarms(path: Path, count: int = 100) -> tuple[Outbox, set[str]]:
 
 def salvaged(outbox: Outbox) -> set[str]:
     """Salvage what was set aside; return the ids of what waits then."""
-    assert outbox.set_aside is not None, "nothing is to be salvaged"
-    salvage = Salvage(outbox.set_aside)
+    assert outbox.past.set_aside is not None, "nothing is to be salvaged"
+    salvage = Salvage(outbox.past.set_aside)
     while salvage.step(outbox) is not None:
         pass
     salvage.close()
@@ -55,7 +55,7 @@ def test_a_store_whose_damage_shows_in_use_is_salvaged(memory: Path) -> None:
     assert salvaged(fresh) == ids
     fresh.close()
     again = Outbox.open(path, 8 << 20, 0)
-    assert again.set_aside is None, "it is read once"
+    assert again.past.set_aside is None, "it is read once"
     again.close()
 
 
@@ -144,7 +144,7 @@ def test_a_card_that_fails_while_memory_moves_to_it_keeps_its_store(
             card.use()
     card._reopen_at = 0.0
     back = card.use()
-    assert (back.path, back.epoch, back.set_aside) == (str(path), old.epoch, None)
+    assert (back.path, back.epoch, back.past.set_aside) == (str(path), old.epoch, None)
     assert {each.id for each in everything(back, "alarm")} == ids
     assert len(list(everything(back, "saved"))) == 1
     back.close()

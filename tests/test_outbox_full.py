@@ -84,7 +84,7 @@ def test_a_stop_on_a_full_card_is_no_damage(small: Path) -> None:
     path = small / "store" / "outbox.db"
     (small / "ballast").unlink()
     again = Outbox.open(path, min_free=0)
-    assert again.set_aside is None
+    assert again.past.set_aside is None
     assert not store.aside_of(path, "damaged").exists()
     assert again.epoch == alarm.epoch
     there = [*everything(again, "alarm"), *everything(again, "event")]
@@ -100,5 +100,5 @@ def test_a_store_that_is_let_go_of_without_a_word_is_caught(small: Path) -> None
     outbox.abandon()
     (small / "ballast").unlink()
     again = Outbox.open(small / "outbox.db", min_free=0)
-    assert again.set_aside is not None
+    assert again.past.set_aside is not None
     again.close()

@@ -16,9 +16,9 @@ import pytest
 
 from gateway.uplink import store
 from gateway.uplink.outbox import Outbox
-from gateway.uplink.rows import Key
+from gateway.uplink.rows import Key, bounds
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
-from tests.conftest import message
+from tests.conftest import message, ranked_as_stored
 
 pytest.importorskip("apsw", reason="apsw is not installed: it is in the extra `test`")
 
@@ -39,6 +39,8 @@ class Promise:
     step: int
     put: list[Key] = field(default_factory=list)
     done: list[Key] = field(default_factory=list)
+    packed: list[Key] = field(default_factory=list)
+    """Delivered events that are kept for replay."""
     reserved: tuple[Lane, int] | None = None
 
 
@@ -51,6 +53,8 @@ class Verdict:
     worst: int = 0
     reused: int = 0
     unopenable: int = 0
+    muddled: int = 0
+    """Packs that cannot be read, or an order of worth that is not that of the rows."""
     set_aside: int = 0
 
 
@@ -80,8 +84,21 @@ def work(folder: Path, seed: int, messages: int, weaken: dict[str, str]) -> list
         keys = [found.key for found in batch]
         live += keys
         promises.append(Promise(begun, len(RECORD), keys, done))
+        if rng.random() < 0.1:
+            promises.append(_deliver_at_once(outbox, blocks["event"]))
+            outbox.expire()  # what is worth least is written down
     outbox.abandon()
     return promises
+
+
+def _deliver_at_once(outbox: Outbox, block: list[int]) -> Promise:
+    """Keep events that were delivered before they were written, as the spool does every five minutes."""
+    while len(block) < 20:
+        block.extend(outbox.reserve("event", 64))
+    made = [message(Rank.END, block.pop(0), epoch=outbox.epoch) for _ in range(20)]
+    begun = len(RECORD)
+    outbox.put_delivered(made)
+    return Promise(begun, len(RECORD), packed=[one.key for one in made])
 
 
 def try_cuts(folder: Path, seed: int, cuts: int, weaken: dict[str, str] | None = None) -> Verdict:
@@ -118,7 +135,10 @@ def _judge(verdict: Verdict, path: Path, promises: list[Promise], instant: int) 
         if store.aside_of(path, "damaged").exists():
             verdict.set_aside += 1
         found = {made.key for lane in LANES for _, made in outbox.pending(lane, 0, 100_000)}
-        lost = promised - finished - found
+        packed = {key for promise in promises if promise.step <= instant for key in promise.packed}
+        kept, damaged = outbox._books.packs.read(*bounds("event"), outbox.epoch)
+        lost = (promised - finished - found) | (packed - {made.key for made in kept.values()})
+        verdict.muddled += bool(damaged) or not ranked_as_stored(outbox)
         verdict.lost += bool(lost)
         verdict.worst = max(verdict.worst, len(lost))
         for lane, last in reserved.items():

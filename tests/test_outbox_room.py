@@ -16,7 +16,7 @@ from gateway.uplink.rows import Key
 from gateway.uplink.worth import WAITING, Worth, worth_of
 from gateway.wire.draft import LANES, Rank, lane_of
 from gateway.wire.message import Message
-from tests.conftest import message
+from tests.conftest import everything, finish, message, ranked_as_stored
 
 CAP = 8 << 20
 pytestmark = pytest.mark.usefixtures("tidy")
@@ -133,6 +133,7 @@ class Room(RuleBasedStateMachine):
         self.waiting: dict[Key, Message] = {}
         self.open_starts: list[str] = []
         self.ended: set[str] = set()
+        self.replayable: set[Key] = set()
         self.rng = random.Random(7)
 
     def teardown(self) -> None:
@@ -182,6 +183,27 @@ class Room(RuleBasedStateMachine):
         for key in keys:
             del self.waiting[key]
 
+    @rule(count=st.integers(16, 200))
+    def keep_for_replay(self, count: int) -> None:
+        """The centre has some that were never stored: they displace nothing that waits."""
+        made = [message(Rank.UPDATE, seq, epoch=self.outbox.epoch) for seq in self.outbox.reserve("event", count)]
+        self.outbox.put_delivered(made)
+        self.replayable |= {one.key for one in made}
+
+    @precondition(lambda self: self.replayable)
+    @rule()
+    def ask_again(self) -> None:
+        """The centre misses one that it had: it waits again, or is said to be gone."""
+        key = self.rng.choice(sorted(self.replayable))
+        finish(self.outbox.replay("event", key[2], key[2]))
+        here = {one.key: one for one in everything(self.outbox, "event")}
+        if key in here:
+            self.waiting.setdefault(key, here[key])
+        else:
+            expired = self.outbox.gaps()["event"]
+            assert any(first <= key[2] <= last for gone in expired.values() for first, last in gone)
+        self.replayable.discard(key)
+
     @rule()
     def restart(self) -> None:
         """Close in order and open again."""
@@ -201,6 +223,7 @@ class Room(RuleBasedStateMachine):
         assert store.size_of(self.path) <= CAP
         counts = self.outbox.counts()
         assert counts["rows"] == len(left(self.outbox))
+        assert ranked_as_stored(self.outbox)
         assert counts["bytes"] == sum(len(self.waiting[key].payload) for key in left(self.outbox))
 
 

@@ -87,7 +87,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(memory: Path, versi
     made += [message(Rank.END, 5, epoch=EPOCH, episode="e"), message(Rank.ALARM, 9, epoch="0ldep0ch")]
     make_old(path, version, made, page=4096 if version == 1 else store.PAGE, delivered=made[2:3])
     outbox = Outbox.open(path, 9_000_000, 0)
-    assert (outbox.set_aside, outbox.epoch) == (None, EPOCH)
+    assert (outbox.past.set_aside, outbox.epoch) == (None, EPOCH)
     there = [one for stream in STREAMS for one in everything(outbox, stream)]
     assert sorted(there, key=lambda one: one.key) == sorted(
         (one for one in made if one != made[2]), key=lambda one: one.key
@@ -113,7 +113,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(memory: Path, versi
     assert outbox.evicted > 50
     assert store.size_of(path) <= 9_000_000
     assert {*everything(outbox, "alarm")} >= {*made[:2]}
-    outbox.tell_ended()
+    outbox.past.tell()
     assert outbox.gap_notes() == {}
 
 

@@ -14,6 +14,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import rows, store
+from gateway.uplink.boots import Boots
 from gateway.uplink.former import Former
 from gateway.uplink.gaps import Gaps
 from gateway.uplink.packs import Packs
@@ -45,6 +46,7 @@ class Books:
         self.reserved: dict[Lane, int] = {}
         self.gaps = Gaps(db)
         self.former = Former(db)
+        self.boots = Boots(db)
         self.ranking = Ranking(db)
         self.packs = Packs(db)
         self.starts: dict[str, int] = {}
@@ -54,6 +56,8 @@ class Books:
         self.meta: dict[str, str] = {}
         self.voided: dict[Lane, tuple[int, int]] = {}
         """Of each lane the numbers of which nobody knew when it was opened who had them: they are told as void."""
+        self.evicted = 0
+        """Messages that made room."""
         self.corrupted = 0
         """Messages that had changed on the card."""
         self.exact = False

@@ -132,4 +132,4 @@ def _move(memory: Outbox, card: Outbox) -> None:
             for chunk in chunks(message for _, message in found):
                 card.put(chunk)
             place = found[-1][0]
-    card.end_epoch(memory.epoch)
+    card.past.end(memory.epoch)

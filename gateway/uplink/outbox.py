@@ -3,7 +3,7 @@
 What a method wrote is on the card when it returns. Synchronous, no thread of its own: the thread that opens it owns it
 (spool.py), and nobody else may wait for a card. What comes and what was delivered is decided here; when to write is not
 (spool.py). Opening is in opening.py, reading in reading.py, what leaves again in answering.py, what leaves for good in
-room.py, transactions and counts in books.py, gaps in gaps.py.
+room.py, what others are told in telling.py, transactions in books.py, gaps in gaps.py.
 """
 
 from __future__ import annotations
@@ -17,21 +17,24 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StoreError
 from gateway.uplink import answering, packs, room, store
 from gateway.uplink.opening import open_books
+from gateway.uplink.past import Past
 from gateway.uplink.reading import read_waiting
-from gateway.uplink.rows import STREAMS, Key, Stream, bounds, origin_of
-from gateway.uplink.worth import WAITING, Worth, worth_of
+from gateway.uplink.room import making_room
+from gateway.uplink.rows import Key, Stream, origin_of
+from gateway.uplink.telling import Told, counts
+from gateway.uplink.worth import Worth, worth_of
 from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from gateway.uplink.books import Books
+    from gateway.uplink.boots import Boot
     from gateway.uplink.gaps import Why
     from gateway.uplink.ranges import Range
     from gateway.wire.draft import Lane
     from gateway.wire.message import Message
 
-BOOTS = 64
 CHUNK_BYTES = 128 * 1024
 CHUNK_ROWS = 128
 """Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
@@ -41,19 +44,20 @@ LEAST_CAP = 8 << 20
 class Outbox:
     """The store; see `open`."""
 
-    def __init__(self, books: Books, set_aside: Path | None) -> None:
+    def __init__(self, books: Books) -> None:
         """Not for callers: use `open`."""
         self._books = books
         self._db = books.db
         self.path = books.path
         self.epoch = books.epoch
-        self.evicted = 0
-        """Messages that made room, since this object was opened."""
-        self.set_aside = set_aside
-        """Where a store lies that could not be used and is not yet salvaged, or None."""
+        self.past = Past(books)
         self._kept = room.Kept()
-        self._told: dict[str, Any] = {}
-        self._told_at = (-1, -1)
+        self._told = Told(books)
+
+    @property
+    def evicted(self) -> int:
+        """Messages that made room, since this object was opened."""
+        return self._books.evicted
 
     @property
     def corrupted(self) -> int:
@@ -96,8 +100,7 @@ class Outbox:
         if as_it_is and not Path(path).exists():
             raise StoreError(f"{path}: there is no store yet", "start the gateway, or name its configuration: --config")
         books = open_books(str(path), cap_bytes, min_free, clock, open_file, as_it_is=as_it_is)
-        why = books.meta.get("aside", "")
-        return cls(books, store.aside_of(Path(books.path), why) if why else None)
+        return cls(books)
 
     def close(self, *, unused: dict[Lane, int] | None = None) -> None:
         """Close the store in order.
@@ -131,47 +134,6 @@ class Outbox:
         """Let go of the file without writing anything: it is damaged, or the card is gone. Else `close` it."""
         with contextlib.suppress(sqlite3.Error):
             self._db.close()
-
-    def salvaged(self) -> None:
-        """Note that what was set aside has been read; it stays, unless it takes the room that this store needs."""
-        if self.set_aside is None:
-            return
-        with self._books.writing():
-            self._books.set_meta("aside", "")
-        aside, self.set_aside = self.set_aside, None
-        if self._books.cramped:
-            _remove(aside)
-        self._books.resize()
-
-    def forget_set_aside(self) -> None:
-        """Remove a damaged store that was set aside so long ago that no picture in it may be kept."""
-        damaged = store.aside_of(Path(self.path), "damaged")
-        if self.path == store.MEMORY or self.set_aside is not None or self._books.age() < self._kept.pictures:
-            return
-        if damaged.exists():
-            _remove(damaged)
-            self._books.resize()
-
-    # Former epochs
-
-    @property
-    def ended(self) -> list[str]:
-        """Epochs that are over, and whose lost numbers were not told yet."""
-        return self._books.meta.get("former", "").split()
-
-    def end_epoch(self, epoch: str) -> None:
-        """Note that an epoch is over; what becomes of its numbers is told by `tell_ended`."""
-        if epoch and epoch != self.epoch and epoch not in self.ended:
-            with self._books.writing():
-                self._books.set_meta("former", " ".join([*self.ended, epoch]))
-
-    def tell_ended(self) -> None:
-        """Tell as gaps which numbers of ended epochs are lost: all that could be saved is here."""
-        if self.ended:
-            with self._books.writing():
-                for epoch in self.ended:
-                    self._books.former.end(epoch)
-                self._books.set_meta("former", "")
 
     # Numbers
 
@@ -223,11 +185,11 @@ class Outbox:
                     self._books.deliver(key)
                 self._books.rank()
         except StoreError as error:
-            if not is_full_error(error):
+            if not store.is_full_error(error):
                 raise
             self.done(done)
             for message in messages:
-                self._put_with_force(message, delivered=delivered)
+                self._force(message, delivered=delivered)
             self.done(done)
 
     def put_delivered(self, messages: Sequence[Message], *, done: Sequence[Key] = ()) -> None:
@@ -255,10 +217,11 @@ class Outbox:
                 for key in done:
                     self._books.deliver(key)
         except StoreError as error:
-            if not is_full_error(error):
+            if not store.is_full_error(error):
                 raise
             self.done(done)
-            self._pack_with_force(many)
+            size = sum(len(message.payload) for message in many)
+            making_room(self._books, Worth.DELIVERED, size, lambda: self._books.pack(many))
 
     def done(self, keys: Iterable[Key]) -> None:
         """Note that the centre has these messages, DONE_ROWS at a time; unknown ones are ignored."""
@@ -331,47 +294,22 @@ class Outbox:
         kept = room.Kept(*(max(0.0, seconds - ahead) for seconds in self._kept))
         while room.expire(self._books, kept):
             yield
-        self.forget_set_aside()
+        self.past.forget(self._kept.pictures)
 
     # What others are told
 
     def counts(self) -> dict[str, Any]:
         """Return rows and bytes waiting, dead and delivered rows, and the wall time of the oldest waiting one."""
-        tally = self._books.tally
-        waiting = [found for worth, found in tally.items() if worth >= WAITING]
-        walls: list[float] = []
-        for stream in STREAMS:
-            low, high = bounds(stream)
-            query = "SELECT wall, key FROM stored WHERE key BETWEEN ? AND ? AND worth >= ? ORDER BY key LIMIT 1"
-            if waiting:
-                walls += [wall for wall, _ in self._books.read(query, (low, high, WAITING))]
-        return {
-            "rows": sum(rows for rows, _ in waiting),
-            "bytes": sum(size for _, size in waiting),
-            "dead": tally.get(Worth.DEAD, [0])[0],
-            "delivered": tally.get(Worth.DELIVERED, [0])[0],
-            "oldest_wall": min(walls, default=None),
-            "evicted": self.evicted,
-            "corrupted": self.corrupted,
-        }
+        return counts(self._books)
 
     def gaps(self) -> dict[Lane, dict[Why, list[Range]]]:
         """Return the numbers that will never come, by lane and reason, as up/gap says them."""
-        lanes: dict[Lane, dict[Why, list[Range]]] = self._gap_report()["lanes"]
+        lanes: dict[Lane, dict[Why, list[Range]]] = self._told.gaps()["lanes"]
         return lanes
 
     def gap_notes(self) -> dict[str, Any]:
         """Return what else up/gap says, if there is anything: `partial`, and `former` epochs."""
-        return {name: said for name, said in self._gap_report().items() if name != "lanes"}
-
-    def _gap_report(self) -> dict[str, Any]:
-        changes = (self._books.gaps.changes, self._books.former.changes)
-        if changes != self._told_at:
-            with self._books.explained():
-                former = self._books.former.told()
-                self._told = self._books.gaps.told() | ({"former": former} if former else {})
-            self._told_at = changes
-        return self._told
+        return {name: said for name, said in self._told.gaps().items() if name != "lanes"}
 
     def forget_gaps(self, lane: Lane, upto: int) -> None:
         """Forget gaps up to a number: the centre knows them."""
@@ -381,27 +319,17 @@ class Outbox:
     def remember(self, boot: str, offset: float | None, since: float | None = None) -> None:
         """Note a boot, and once the clock is right its offset (wall minus monotonic seconds), for up/clock."""
         with self._books.writing():
-            self._db.execute(
-                "INSERT INTO boot VALUES (?, (SELECT ifnull(max(place), 0) + 1 FROM boot), ?, ?)"
-                " ON CONFLICT (boot) DO UPDATE SET offset = excluded.offset, since = excluded.since",
-                (boot, offset, since),
-            )
-            self._db.execute("DELETE FROM boot WHERE place <= (SELECT max(place) FROM boot) - ?", (BOOTS,))
+            self._books.boots.note(boot, offset, since)
 
-    def recall(self, boots: Sequence[tuple[str, float | None, float | None]]) -> None:
+    def recall(self, boots: Sequence[Boot]) -> None:
         """Note boots of a store that was set aside: they are older than all that are known here, and these count."""
         with self._books.writing():
-            known = {boot for (boot,) in self._db.execute("SELECT boot FROM boot").fetchall()}
-            (first,) = self._db.execute("SELECT ifnull(min(place), 1) FROM boot").fetchone()
-            fresh = [each for each in boots if each[0] not in known]
-            rows = [(boot, first - len(fresh) + place, *rest) for place, (boot, *rest) in enumerate(fresh)]
-            self._db.executemany("INSERT INTO boot VALUES (?, ?, ?, ?)", rows)
-            self._db.execute("DELETE FROM boot WHERE place <= (SELECT max(place) FROM boot) - ?", (BOOTS,))
+            self._books.boots.note_older(boots)
 
     def boots(self) -> list[dict[str, Any]]:
         """Return the latest boots, oldest first: boot, offset, since; the last two None if never synchronised."""
-        found = self._books.read("SELECT boot, offset, since FROM boot ORDER BY place")
-        return [{"boot": boot, "offset": offset, "since": since} for boot, offset, since in found]
+        with self._books.explained():
+            return self._books.boots.told()
 
     # One row
 
@@ -410,39 +338,18 @@ class Outbox:
             return
         self._books.insert(message, Worth.DELIVERED if delivered else worth_of(message))
 
-    def _put_with_force(self, message: Message, *, delivered: bool) -> None:
+    def _force(self, message: Message, *, delivered: bool) -> None:
+        """Store a message in a full store, or note that it is gone."""
         limit = Worth.DELIVERED if delivered else worth_of(message)
-        stored = False
-        while not stored:
-            try:
-                with self._books.writing():
-                    self._insert(message, delivered=delivered)
-                stored = True
-            except StoreError as error:
-                if not is_full_error(error):
-                    raise
-                gone = room.evict(self._books, limit, len(message.payload))
-                self.evicted += sum(worth >= WAITING for worth in gone)
-                if not gone:
-                    self.evicted += 1
-                    with self._books.writing(forced=True):
-                        if message.epoch == self.epoch:
-                            self._books.gaps.note(message.lane, "evicted", message.seq, message.seq)
-                        else:
-                            self._books.former.lost(origin_of(message.key))
-                    return
-
-    def _pack_with_force(self, messages: Sequence[Message]) -> None:
-        size = sum(len(message.payload) for message in messages)
-        while room.evict(self._books, Worth.DELIVERED, size):
-            try:
-                with self._books.writing():
-                    self._books.pack(messages)
-            except StoreError as error:
-                if not is_full_error(error):
-                    raise
+        size = len(message.payload)
+        if making_room(self._books, limit, size, lambda: self._insert(message, delivered=delivered)):
+            return
+        self._books.evicted += 1
+        with self._books.writing(forced=True):
+            if message.epoch == self.epoch:
+                self._books.gaps.note(message.lane, "evicted", message.seq, message.seq)
             else:
-                return
+                self._books.former.lost(origin_of(message.key))
 
 
 def chunks(messages: Iterable[Message], rows: int = 0) -> Iterator[list[Message]]:
@@ -457,14 +364,3 @@ def chunks(messages: Iterable[Message], rows: int = 0) -> Iterator[list[Message]
         size += len(message.payload)
     if chunk:
         yield chunk
-
-
-def _remove(aside: Path) -> None:
-    with contextlib.suppress(OSError):
-        for file in (aside, store.journal_of(aside)):
-            file.unlink(missing_ok=True)
-
-
-def is_full_error(error: StoreError) -> bool:
-    """Whether there was no room."""
-    return isinstance(error.__cause__, sqlite3.Error) and store.is_full(error.__cause__)

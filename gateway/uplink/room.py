@@ -7,7 +7,6 @@ the store.
 from __future__ import annotations
 
 import math
-import sqlite3
 from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import StoreError
@@ -18,6 +17,8 @@ from gateway.uplink.worth import WAITING, Worth
 from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gateway.uplink.books import Books
     from gateway.uplink.gaps import Why
 
@@ -38,6 +39,33 @@ LOOK_ROWS = 64
 """Most rows that are evicted in one transaction."""
 EXPIRE_ROWS = 64
 """Most rows that are removed in one transaction."""
+
+
+def making_room(books: Books, upto: Worth, size: int, work: Callable[[], None]) -> bool:
+    """Do something in a transaction of its own, evicting what is worth least until it has room; whether it had.
+
+    Args:
+        books: of a store that is full.
+        upto: nothing goes that is worth more.
+        size: bytes that are needed.
+        work: is tried again after each eviction.
+
+    Raises:
+        StoreError: it failed for another reason.
+    """
+    while True:
+        try:
+            with books.writing():
+                work()
+        except StoreError as error:
+            if not store.is_full_error(error):
+                raise
+        else:
+            return True
+        gone = evict(books, upto, size)
+        books.evicted += sum(worth >= WAITING for worth in gone)
+        if not gone:
+            return False
 
 
 def evict(books: Books, upto: Worth, size: int) -> list[int]:
@@ -142,7 +170,7 @@ def _rank(books: Books) -> bool:
         with books.writing(forced=True):
             books.rank(everything=True)
     except StoreError as error:
-        if isinstance(error.__cause__, sqlite3.Error) and store.is_full(error.__cause__):
+        if store.is_full_error(error):
             return False
         raise
     return books.ranking.fresh > 0
@@ -157,7 +185,7 @@ def _settle(books: Books) -> bool:
     try:
         return books.settle_starts(EXPIRE_ROWS)
     except StoreError as error:
-        if isinstance(error.__cause__, sqlite3.Error) and store.is_full(error.__cause__):
+        if store.is_full_error(error):
             return False
         raise
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
     from pathlib import Path
 
+    from gateway.uplink.boots import Boot
     from gateway.uplink.outbox import Outbox
     from gateway.wire.message import Message
 
@@ -39,7 +40,7 @@ class Salvage:
         """When the next step is due, in monotonic seconds."""
         self._epoch = ""
         self._slices = self._undelivered(path)
-        self._boots: list[tuple[str, float | None, float | None]] = []
+        self._boots: list[Boot] = []
         """What it knew of the clock: what was said before it was set is dated by that."""
         self._found: list[Message] | None = None
         """A slice that is not stored yet."""
@@ -56,8 +57,8 @@ class Salvage:
         if found is None:
             if self._boots:
                 outbox.recall(self._boots)
-            outbox.end_epoch(self._epoch)
-            outbox.salvaged()
+            outbox.past.end(self._epoch)
+            outbox.past.salvaged()
             return None
         for chunk in chunks(found):
             outbox.put(chunk)
@@ -120,7 +121,7 @@ def _scan(
             high = place - 1
 
 
-def _boots(db: sqlite3.Connection) -> list[tuple[str, float | None, float | None]]:
+def _boots(db: sqlite3.Connection) -> list[Boot]:
     """Return the boots that a damaged store knew, oldest first: boot, offset, since; nonsense is left out."""
     try:
         found = db.execute("SELECT boot, offset, since FROM boot ORDER BY place").fetchall()

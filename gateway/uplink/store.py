@@ -64,6 +64,11 @@ def is_full(error: sqlite3.Error) -> bool:
     return code_of(error) == _FULL
 
 
+def is_full_error(error: StoreError) -> bool:
+    """Whether a failure was explained by that."""
+    return isinstance(error.__cause__, sqlite3.Error) and is_full(error.__cause__)
+
+
 def explain(error: sqlite3.Error, path: str, *, opening: bool = False) -> StoreError:
     """Return the failure in words for the technician."""
     code = code_of(error)

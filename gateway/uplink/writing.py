@@ -128,7 +128,7 @@ class Writer:
             else:
                 self._saved += saved
         if now >= self._tell_at:
-            outbox.tell_ended()
+            outbox.past.tell()
             self._tell_at = math.inf
         self._publish_snapshot(outbox)
         self._tray.ready.set()
@@ -140,8 +140,8 @@ class Writer:
         self._end_salvage()
         self._job = self._upkeep = None
         self._upkeep_at = 0.0
-        self._salvage = None if outbox.set_aside is None else Salvage(outbox.set_aside)
-        self._tell_at = time.monotonic() + TELL_SECONDS if outbox.ended and self._salvage is None else math.inf
+        self._salvage = None if outbox.past.set_aside is None else Salvage(outbox.past.set_aside)
+        self._tell_at = time.monotonic() + TELL_SECONDS if outbox.past.ended and self._salvage is None else math.inf
         used = {lane: outbox.reserved(lane) for lane in LANES}
         with self._tray.lock:
             self._adopted = outbox
