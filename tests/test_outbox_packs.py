@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink import packs, store
-from gateway.uplink.books import Books
+from gateway.uplink import packs
 from gateway.uplink.outbox import Outbox, chunks
 from gateway.wire.draft import Rank
 from gateway.wire.message import Message, plain
@@ -162,32 +161,3 @@ def test_a_pack_that_the_card_has_changed_is_told(tmp_path: Path) -> None:
     assert list(everything(outbox, "event")) == good
     assert outbox.corrupted == 200
     assert outbox.gaps() == {"event": {"expired": [(1, 200)]}}
-
-
-@pytest.mark.parametrize("zeroing", [True, False])
-def test_nothing_of_a_picture_is_left_in_the_file(
-    tmp_path: Path, zeroing: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Of pictures that were delivered or expired no piece is in the store; without zeroing (control) there are some."""
-    if not zeroing:
-        writing = Books.writing
-        monkeypatch.setattr(Books, "writing", lambda books, **how: writing(books, **{**how, "zeroing": False}))
-    now = [0.0]
-    outbox = Outbox.open(tmp_path / "outbox.db", 8 << 20, 0, clock=lambda: now[0])
-    pictures: list[Message] = []
-    for _ in range(3):
-        pictures += [message(Rank.PICTURE, seq, epoch=outbox.epoch, size=8000) for seq in outbox.reserve("media", 16)]
-        outbox.put(pictures[-16:])
-        delivered(outbox, 40)
-    outbox.reserve("alarm", 1)  # the journal is written back
-    outbox.done([one.key for one in pictures[::2]])
-    now[0] = 73 * 3600.0
-    outbox.expire()
-    assert list(everything(outbox, "media")) == []
-    outbox.close(unused={})
-    assert not store.journal_of(tmp_path / "outbox.db").exists()
-    raw = (tmp_path / "outbox.db").read_bytes()
-    pieces = [one.payload[at : at + 64] for one in pictures for at in range(200, len(one.payload) - 64, 256)]
-    left = sum(piece in raw for piece in pieces)
-    print(f"{left} of {len(pieces)} pieces are left")
-    assert (left == 0) == zeroing

@@ -56,6 +56,8 @@ class Books:
         self.meta: dict[str, str] = {}
         self.voided: dict[Lane, tuple[int, int]] = {}
         """Of each lane the numbers of which nobody knew when it was opened who had them: they are told as void."""
+        self.stained = True
+        """Whether the journal may hold a picture that is deleted in the store; after a crash, nobody knows."""
         self.evicted = 0
         """Messages that made room."""
         self.corrupted = 0
@@ -127,9 +129,14 @@ class Books:
                     self.db.execute("ROLLBACK")
             raise
 
-    def checkpoint(self) -> None:
-        """Write the journal back into the store."""
-        self.read("PRAGMA wal_checkpoint(PASSIVE)")
+    def checkpoint(self, *, clean: bool = False) -> None:
+        """Write the journal back into the store.
+
+        Args:
+            clean: and cut it off, with the pictures that are in it; it grows again, which costs the file system some.
+        """
+        self.read(f"PRAGMA wal_checkpoint({'TRUNCATE' if clean else 'PASSIVE'})")
+        self.stained = self.stained and not clean
 
     def _pages(self, *, forced: bool) -> int:
         free = store.free_bytes(self.path)
@@ -280,6 +287,7 @@ class Books:
             for worth, size in self.db.execute(query, (place,)).fetchall():
                 self._count(self.ranking.remove(place, worth), -1, -size)
                 there = True
+                self.stained = self.stained or rows.may_be_picture(place)
         return there
 
     def forget(self, place: int, worth: int, size: int) -> None:

@@ -39,6 +39,8 @@ CHUNK_BYTES = 128 * 1024
 CHUNK_ROWS = 128
 """Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
 LEAST_CAP = 8 << 20
+CLEAN_SECONDS = 24 * 3600.0
+"""A journal with deleted pictures in it is cut off so often, and in the first hour of a run; without them never."""
 
 
 class Outbox:
@@ -51,6 +53,7 @@ class Outbox:
         self.path = books.path
         self.epoch = books.epoch
         self.past = Past(books)
+        self._clean_at = 0.0
         self._kept = room.Kept()
         self._told = Told(books)
 
@@ -295,6 +298,9 @@ class Outbox:
         while room.expire(self._books, kept):
             yield
         self.past.forget(self._kept.pictures)
+        if self._books.stained and self._books.age() >= self._clean_at:
+            self._clean_at = self._books.age() + CLEAN_SECONDS
+            self._books.checkpoint(clean=True)
 
     # What others are told
 

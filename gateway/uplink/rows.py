@@ -52,6 +52,11 @@ def tables_of(place: int) -> tuple[str, ...]:
     return ("picture", "message") if place >> _BITS == _MEDIA else ("message",)
 
 
+def may_be_picture(place: int) -> bool:
+    """Whether the message with this key is a picture, or a saved one, which may be."""
+    return place >> _BITS in {_MEDIA, _SAVED}
+
+
 def lane_at(place: int) -> tuple[Lane, int] | None:
     """Return lane and number of a key of this epoch, or None for a saved message's."""
     lane = place >> _BITS
