@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink import store
+from gateway.uplink import schema, store
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import Key, bounds
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
-from tests.conftest import message, ranked_as_stored
+from tests.conftest import everything, message, ranked_as_stored
+from tests.old_stores import EPOCH, make_old
 
 pytest.importorskip("apsw", reason="apsw is not installed: it is in the extra `test`")
 
@@ -154,6 +155,42 @@ def test_no_power_cut_costs_what_was_committed(memory: Path) -> None:
     verdict = try_cuts(memory, seed=11, cuts=CUTS)
     print(verdict)
     assert verdict == Verdict(cuts=CUTS)
+
+
+def version_in(folder: Path, look: Path) -> int:
+    """Return the version of a store, from a copy: SQLite tidies up what it opens."""
+    shutil.rmtree(look, ignore_errors=True)
+    shutil.copytree(folder, look)
+    with contextlib.closing(sqlite3.connect(look / "outbox.db")) as db:
+        return int(db.execute("PRAGMA user_version").fetchone()[0])
+
+
+def test_a_power_cut_while_a_store_is_brought_up_to_date_costs_nothing(memory: Path) -> None:
+    """At any instant of it the store is of the earlier version or of this one, and all that waits is there."""
+    home, wreck = memory / "home", memory / "wreck"
+    home.mkdir()
+    made = [message(Rank(1 + seq % 3), seq, epoch=EPOCH) for seq in range(1, 200)]
+    made += [message(Rank.PICTURE, seq, epoch=EPOCH, size=3000) for seq in range(1, 40)]
+    make_old(home / "outbox.db", 2, made, page=store.PAGE, delivered=made[:20])
+    before = (home / "outbox.db").read_bytes()
+    RECORD.clear()
+    Outbox.open(home / "outbox.db", min_free=0, open_file=RecordedConnection).abandon()
+    steps, rng = list(RECORD), random.Random(3)
+    versions = set()
+    for instant in range(0, len(steps), max(1, len(steps) // 60)):
+        disk = Disk({"outbox.db": bytearray(before)}, {"outbox.db": []})
+        for step in steps[:instant]:
+            disk.do(step)
+        shutil.rmtree(wreck, ignore_errors=True)
+        wreck.mkdir()
+        disk.cut(wreck, rng)
+        versions.add(version_in(wreck, memory / "look"))
+        outbox = Outbox.open(wreck / "outbox.db", min_free=0)
+        assert (outbox.past.set_aside, outbox.epoch) == (None, EPOCH)
+        assert [*everything(outbox, "event"), *everything(outbox, "media")] == made[20:]
+        assert ranked_as_stored(outbox)
+        outbox.abandon()
+    assert versions == {2, schema.VERSION}, "the cuts fall on both sides"
 
 
 def test_a_journal_that_is_synchronised_less_is_caught(memory: Path) -> None:

@@ -111,16 +111,16 @@ def cap_while(work: str, folder: Path) -> tuple[int, int]:
     path = folder / "outbox.db"
     outbox = Outbox.open(path, CAP, 0)
     most = highest = 0
+    delivered = work != "has everything"
     before = -1
-    while outbox.counts()["delivered"] > before or not outbox.counts()["rows"]:
-        before = outbox.counts()["delivered"]
+    while not outbox.evicted and outbox.counts()["delivered"] > before:
+        before = outbox.counts()["delivered"] if delivered else before
         numbers = outbox.reserve("event", 192)
         highest = numbers[-1]
-        delivered = work != "has everything"
         for chunk in chunks(message(Rank.END, seq, epoch=outbox.epoch) for seq in numbers):
             outbox.put(chunk, delivered=delivered)
             most = max(most, store.size_of(path))
-        if outbox.evicted or (delivered and outbox.counts()["delivered"] < before + 192):
+        if delivered and outbox.counts()["delivered"] < before + 192:
             break
     missing = {"asks for everything": [(1, highest)], "has everything": [], "asks for every other": []}[work]
     if work == "asks for every other":
@@ -133,12 +133,78 @@ def cap_while(work: str, folder: Path) -> tuple[int, int]:
     return most, highest
 
 
+def test_more_is_packed_than_has_room_in_rows(memory: Path) -> None:
+    """A small store full of alarms is asked for all that its packs hold: what has room leaves, the rest is told."""
+    path = memory / "outbox.db"
+    outbox = Outbox.open(path, CAP, 0)
+    made = [message(Rank.END, seq, epoch=outbox.epoch) for seq in outbox.reserve("event", 4096)]
+    for first in range(0, 4096, 512):
+        outbox.put_delivered(made[first : first + 512])
+    alarms = 0
+    numbers = iter(outbox.reserve("alarm", 1000))
+    while path.stat().st_size < store.page_limit(str(path), CAP) * store.PAGE - 400_000:
+        outbox.put([message(Rank.ALARM, next(numbers), epoch=outbox.epoch, size=30_000) for _ in range(4)])
+        alarms += 4
+        outbox._books.checkpoint()
+    assert outbox.counts()["delivered"] == 4096, "the packs are still there"
+    most = 0
+    for _ in outbox.confirm("event", made[-1].seq, [(1, made[-1].seq)]):
+        most = max(most, store.size_of(path))
+    here = {one.seq for one in everything(outbox, "event")}
+    told = {seq for gone in outbox.gaps()["event"].values() for first, last in gone for seq in range(first, last + 1)}
+    print(f"{len(here)} of 4096 leave again, {len(told)} are told; {most} bytes at most")
+    assert here
+    assert told
+    assert here | told == {one.seq for one in made}
+    assert len(list(everything(outbox, "alarm"))) == alarms
+    assert most <= CAP
+    outbox.abandon()
+
+
 @pytest.mark.parametrize("work", ["asks for everything", "has everything", "asks for every other"])
 def test_the_cap_holds_whatever_the_centre_asks(memory: Path, work: str) -> None:
     """A full store is asked for again, or confirmed, in one `down/ack`: with its journal it stays within the cap."""
     most, events = cap_while(work, memory)
     print(f"{work}, {events} events: {most} bytes at most, the cap is {CAP}")
     assert most <= CAP
+
+
+def cap_while_pictures_go(how: str, folder: Path) -> int:
+    """Fill a store of 9 MB with the largest pictures and have all leave at once; return the most bytes."""
+    now = [0.0]
+    path = folder / "outbox.db"
+    outbox = Outbox.open(path, CAP, 0, lambda: now[0])
+    numbers = iter(outbox.reserve("media", 500))
+    while not outbox.evicted:
+        outbox.put([message(Rank.PICTURE, next(numbers), epoch=outbox.epoch, size=59_000)])
+    most = 0
+    pictures = list(everything(outbox, "media"))
+    now[0] = 73 * 3600.0
+    if how == "delivered":
+        outbox.done(one.key for one in pictures)
+    elif how == "with others":
+        outbox.put([message(Rank.ALARM, 1, epoch=outbox.epoch)], done=[one.key for one in pictures])
+    else:
+        for _ in outbox.expiring():
+            most = max(most, store.size_of(path))
+    most = max(most, store.size_of(path))
+    assert outbox.counts()["bytes"] < 1000
+    outbox.abandon()
+    return most
+
+
+@pytest.mark.parametrize("how", ["delivered", "with others", "expired"])
+def test_the_cap_holds_while_large_pictures_go(memory: Path, how: str) -> None:
+    """A backlog of pictures of 59 KB is acknowledged or expires at once: overwriting it passes no cap."""
+    most = cap_while_pictures_go(how, memory)
+    print(f"{how}: {most} bytes at most, the cap is {CAP}")
+    assert most <= CAP
+
+
+def test_pictures_that_go_in_one_transaction_are_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control: all in one transaction, the journal passes the cap."""
+    monkeypatch.setattr("gateway.uplink.books.FREED_BYTES", 1 << 40)
+    assert cap_while_pictures_go("delivered", memory) > CAP
 
 
 def test_an_answer_in_one_transaction_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.errors import StoreError
+from gateway.uplink import room, store
 from gateway.uplink.ranges import Ranges
 from gateway.uplink.rows import bounds, worth_again
 from gateway.uplink.worth import WAITING, Worth, worth_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from gateway.uplink.books import Books
     from gateway.uplink.ranges import Range
@@ -47,23 +49,49 @@ def replay(books: Books, lane: Lane, first: int, last: int, rows: int) -> Iterat
     while first <= last:
         there = books.read(query, (low + first, low + last, rows))
         packed = _packed(books, lane, first, last)
-        places = sorted({place for place, *_ in there} | packed.keys())
-        if len(places) >= rows:
-            places = places[:rows]
+        places = sorted({place for place, *_ in there} | packed.keys())[:rows]
         upto = places[-1] - low if len(places) == rows else last
-        here = Ranges((place - low, place - low) for place in places)
-        with books.writing(forced=True):
-            for place, rank, alarm, worth in there:
-                packed.pop(place, None)
-                if worth == Worth.DELIVERED and place <= low + upto:
-                    books.change(place, worth_again(rank, alarm=bool(alarm)))
-            for place in places:
-                if place in packed:
-                    books.insert(packed[place], worth_of(packed[place]))
-            for begin, end in here.holes(first, upto):
-                books.gaps.fill(lane, begin, end)
+        try:
+            _again(books, lane, (first, upto), there, packed)
+        except StoreError as error:
+            if not store.is_full_error(error):
+                raise
+            if room.evict(books, Worth.UPDATE, sum(len(packed[place].payload) for place in places if place in packed)):
+                continue
+            _again(books, lane, (first, upto), there, {})
         yield
         first = upto + 1
+
+
+def _again(
+    books: Books, lane: Lane, span: Range, there: Sequence[tuple[int, int, int, int]], packed: Mapping[int, Message]
+) -> None:
+    """In one transaction: have what is here of a range delivered again, and tell the rest.
+
+    Args:
+        books: of the store.
+        lane: of which.
+        span: the range.
+        there: its rows: place, rank, alarm, worth.
+        packed: by place what is in packs; it becomes rows, where it is none.
+    """
+    low, _ = bounds(lane)
+    first, last = low + span[0], low + span[1]
+    here = Ranges()
+    with books.writing(forced=True):
+        for place, rank, alarm, worth in there:
+            if place <= last:
+                here.add(place - low, place - low)
+                if worth == Worth.DELIVERED:
+                    books.change(place, worth_again(rank, alarm=bool(alarm)))
+        for place, message in packed.items():
+            if first <= place <= last and place - low not in here:
+                books.insert(message, worth_of(message))
+        for place in packed:
+            if first <= place <= last:
+                here.add(place - low, place - low)
+        for begin, end in here.holes(*span):
+            books.gaps.fill(lane, begin, end)
 
 
 def _packed(books: Books, lane: Lane, first: int, last: int) -> dict[int, Message]:

@@ -8,9 +8,9 @@ comes and goes, and when, is the outbox's business (outbox.py, room.py). On the 
 from __future__ import annotations
 
 import contextlib
-import itertools
 import sqlite3
 import zlib
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import rows, store
@@ -31,6 +31,8 @@ HEADROOM_PAGES = 64
 """Kept back so that a full store can still delete and count."""
 DONE_ROWS = 128
 """Most rows that are noted as delivered in one transaction."""
+FREED_BYTES = 512 * 1024
+"""Of rows that go no more is overwritten in one transaction, about: it is all in the journal first."""
 
 
 class Books:
@@ -257,15 +259,23 @@ class Books:
         row = self.db.execute("SELECT key FROM message WHERE origin = ?", (rows.origin_of(key),)).fetchone()
         return None if row is None else int(row[0])
 
-    def deliver(self, key: rows.Key) -> None:
-        """Note that the centre has a message, if it is there; only events of this epoch are kept for replay."""
-        place = self.place_of(key)
-        if place is None:
-            return
-        if key[1] == "media" or rows.lane_at(place) is None:
-            self.remove(place)
-        else:
-            self.change(place, Worth.DELIVERED)
+    def deliver(self, keys: deque[rows.Key]) -> None:
+        """Take some keys out, as many as one transaction allows, and note that the centre has these messages.
+
+        Unknown ones are ignored; only events of this epoch are kept for replay.
+        """
+        freed = 0
+        for _ in range(min(DONE_ROWS, len(keys))):
+            key = keys.popleft()
+            place = self.place_of(key)
+            if place is None:
+                continue
+            if key[1] == "media" or rows.lane_at(place) is None:
+                freed += self.remove(place) or 0
+            else:
+                self.change(place, Worth.DELIVERED)
+            if freed >= FREED_BYTES:
+                return
 
     def deliver_all(self, keys: Iterable[rows.Key]) -> None:
         """Note that the centre has these messages, some in a transaction; unknown ones are ignored.
@@ -273,22 +283,21 @@ class Books:
         Raises:
             StoreError: not all could be noted.
         """
-        rest = iter(keys)
-        while some := list(itertools.islice(rest, DONE_ROWS)):
+        rest = deque(keys)
+        while rest:
             with self.writing(forced=True):
-                for key in some:
-                    self.deliver(key)
+                self.deliver(rest)
 
-    def remove(self, place: int) -> bool:
-        """Delete a row; whether it was there."""
-        there = False
+    def remove(self, place: int) -> int | None:
+        """Delete a row; return its bytes, or None: it is not there."""
+        gone: int | None = None
         for table in rows.tables_of(place):
             query = f"DELETE FROM {table} WHERE key = ? RETURNING worth, size"  # noqa: S608
             for worth, size in self.db.execute(query, (place,)).fetchall():
                 self._count(self.ranking.remove(place, worth), -1, -size)
-                there = True
+                gone = int(size)
                 self.stained = self.stained or rows.may_be_picture(place)
-        return there
+        return gone
 
     def forget(self, place: int, worth: int, size: int) -> None:
         """Strike a row out that is ranked and not there."""

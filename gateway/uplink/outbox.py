@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -180,12 +181,12 @@ class Outbox:
             done: noted as delivered in the same transaction; at most DONE_ROWS.
             delivered: the centre has them; they are kept for replay.
         """
+        rest = deque(done)
         try:
             with self._books.writing():
                 for message in messages:
                     self._insert(message, delivered=delivered)
-                for key in done:  # after that: an alarm may be acknowledged before it is stored
-                    self._books.deliver(key)
+                self._books.deliver(rest)  # after that: an alarm may be acknowledged before it is stored
                 self._books.rank()
         except StoreError as error:
             if not store.is_full_error(error):
@@ -193,7 +194,8 @@ class Outbox:
             self.done(done)
             for message in messages:
                 self._force(message, delivered=delivered)
-            self.done(done)
+            rest = deque(done)
+        self.done(rest)
 
     def put_delivered(self, messages: Sequence[Message], *, done: Sequence[Key] = ()) -> None:
         """Store what the centre has, for replay: many events as one pack, few in a row each.
@@ -211,20 +213,20 @@ class Outbox:
         few = [each for each in messages if each.key not in packed]
         for chunk in chunks(few):
             self.put(chunk, delivered=True)
-        if not many:
-            self.done(done)
-            return
+        rest = deque(done)
         try:
             with self._books.writing():
-                self._books.pack(many)
-                for key in done:
-                    self._books.deliver(key)
+                if many:
+                    self._books.pack(many)
+                self._books.deliver(rest)
         except StoreError as error:
             if not store.is_full_error(error):
                 raise
-            self.done(done)
+            self.done(done)  # which may make room
             size = sum(len(message.payload) for message in many)
             making_room(self._books, Worth.DELIVERED, size, lambda: self._books.pack(many))
+            return
+        self.done(rest)
 
     def done(self, keys: Iterable[Key]) -> None:
         """Note that the centre has these messages, DONE_ROWS at a time; unknown ones are ignored."""

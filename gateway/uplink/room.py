@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import StoreError
 from gateway.uplink import store
+from gateway.uplink.books import FREED_BYTES
 from gateway.uplink.gaps import SETTLED_SECONDS
 from gateway.uplink.rows import STREAMS, Stream, bounds
 from gateway.uplink.worth import WAITING, Worth
@@ -62,9 +63,7 @@ def making_room(books: Books, upto: Worth, size: int, work: Callable[[], None]) 
                 raise
         else:
             return True
-        gone = evict(books, upto, size)
-        books.evicted += sum(worth >= WAITING for worth in gone)
-        if not gone:
+        if not evict(books, upto, size):
             return False
 
 
@@ -84,18 +83,20 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     if _unpack_oldest(books):
         return [Worth.DELIVERED]
     gone: list[int] = []
-    freed = 0
+    freed = evicted = 0
     with books.writing(forced=True):
         for place, worth, bytes_ in books.ranking.least(upto, LOOK_ROWS):
             age, origin = _age_and_origin(books, place)
-            if not books.remove(place):
+            if books.remove(place) is None:
                 books.forget(place, worth, bytes_)  # the card has lost the row
             gone.append(worth)
             freed += bytes_ + 200
             if worth >= WAITING:
+                evicted += 1
                 _tell(books, place, origin, "evicted", age)
             if freed > size + FREED_MORE:
                 break
+    books.evicted += evicted
     return gone
 
 
@@ -119,10 +120,13 @@ def expire(books: Books, kept: Kept) -> bool:
         if not old:
             continue
         with books.writing(forced=True):
+            freed = 0
             for place, age, origin in old:
-                books.remove(place)
+                freed += books.remove(place) or 0
                 if worth >= WAITING:
                     _tell(books, place, origin, "expired", age)
+                if freed >= FREED_BYTES:
+                    break
         return True
     return False
 
