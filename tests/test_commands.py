@@ -124,10 +124,10 @@ def ask(corner: Gateway, mosquitto: Mosquitto, sniffer: Sniffer) -> Iterator[Ask
     connection.open()
     wait_for(lambda: connection.wait(0.1), "the centre's connection")
 
-    def send(name: str, *, command: str = "", retain: bool = False, **args: Any) -> dict[str, Any]:
+    def send(name: str, *, command: str = "", retain: bool = False, by: str = "test", **args: Any) -> dict[str, Any]:
         command = command or str(uuid.uuid4())
         before = len(sniffer.payloads(f"/up/reply/{command}"))
-        said = {"id": command, "not_after": time.time() + 30, "args": args, "by": "test"}
+        said = {"id": command, "not_after": time.time() + 30, "args": args} | ({"by": by} if by else {})
         connection.publish(f"{ROOT}/down/cmd/{name}", json.dumps(said).encode(), 1, retain=retain)
         connection.wait(0.1)
         sniffer.wait_until(lambda _: len(sniffer.payloads(f"/up/reply/{command}")) > before, f"the reply to {name}")
@@ -156,6 +156,17 @@ def test_the_first_commands_are_answered(corner: Gateway, sniffer: Sniffer, ask:
 
 @pytest.mark.broker
 @pytest.mark.system
+def test_the_log_says_who_asked_where_that_is_known(corner: Gateway, ask: Ask) -> None:
+    """A command stands in the log with the name that it bears; one without a name has none made up."""
+    signed, unsigned = str(uuid.uuid4()), str(uuid.uuid4())
+    ask("ping", command=signed)
+    ask("ping", command=unsigned, by="")
+    wait_for(lambda: unsigned in corner.log.read_text(), "both to be logged")
+    lines = corner.log.read_text().splitlines()
+    assert [line.partition(f"({signed})")[2] for line in lines if signed in line] == [" by test"]
+    assert [line.partition(f"({unsigned})")[2] for line in lines if unsigned in line] == [""]
+
+
 def test_a_snapshot_comes_back_as_media(corner: Gateway, sniffer: Sniffer, ask: Ask) -> None:
     """A snapshot is a JPEG under the command's id; asking again with the same id gives no second picture."""
     command = str(uuid.uuid4())

@@ -216,8 +216,10 @@ def test_the_truth_is_marked_where_it_is_known(corner: Path, tmp_path: Path) -> 
 
 
 def test_what_held_motion_back_is_in_the_timeline(corner: Path) -> None:
-    """The first seconds, in which the model is young, are a band that says so."""
-    assert read(corner / "report").bands == ["settling"]
+    """The first seconds, in which the model is young, are a band that says so, and stand apart in the sum."""
+    found = read(corner / "report")
+    assert found.bands == ["settling"]
+    assert "0.0 smotion held back beside" in found.text
 
 
 def test_a_report_takes_the_place_of_an_earlier_one(tmp_path: Path) -> None:
