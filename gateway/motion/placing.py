@@ -17,6 +17,8 @@ _STAYS = 45.0  # seconds after which what stands came to stay
 
 def placed(thing: Thing, t: float, across: float, down: float) -> Track:
     """Return a track in picture units; across, down: size of a cell in picture widths and heights."""
+    if thing.first is None:
+        thing.first = _within(*thing.start, across, down)
     return Track(
         id=thing.id,
         box=_box(thing, across, down),
@@ -24,7 +26,7 @@ def placed(thing: Thing, t: float, across: float, down: float) -> Track:
         age=t - thing.born,
         seen=thing.region is not None,
         state=thing.state(t, _STAYS),
-        first=_within(*thing.start, across, down),
+        first=thing.first,
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from gateway.motion.regions import Region
+    from gateway.motion.result import Box
 
 State = Literal["moving", "still", "stationary"]
 
@@ -81,6 +82,8 @@ class Thing:
     """It hides in a region together with another."""
     region: Region | None = None
     """The region of this frame that shows it, or None."""
+    first: Box | None = None
+    """Where it was seen first, in picture units, once somebody asked (placing.py)."""
     parts: list[Region] = field(default_factory=list)
     """Further regions of this frame that belong to it."""
 

@@ -30,6 +30,10 @@ _HOPE = 30.0  # seconds that something may take until it is believed
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
+_Sides = tuple[float, float, float, float]  # left, top, right, bottom
+_Cut = tuple[bool, bool, bool, bool]  # which of them lie at the picture's border
+_WHOLE = (False, False, False, False)
+
 
 class Tracks:
     """Follows things over one grid of cells."""
@@ -110,8 +114,11 @@ class Tracks:
             thing.w += 0.5 * (right - left - thing.w)
             thing.h += 0.5 * (bottom - top - thing.h)
             thing.area += 0.5 * (region.area - thing.area)
-            thing.went = self._translation(thing, left, top, right, bottom)
-            self._drift(thing, (left, top, right, bottom), dt)
+            sides = (left, top, right, bottom)
+            # A side at the picture's border does not count: nobody knows how far beyond it reaches.
+            cut = (left <= 0, top <= 0, right >= self._width, bottom >= self._height)
+            thing.went = _translation(thing.start, sides, cut)
+            self._drift(thing, sides, cut, dt)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
         thing.contrast += 0.3 * (region.contrast - thing.contrast)
@@ -126,7 +133,7 @@ class Tracks:
         if not thing.confirmed and self._believable(thing, t):
             thing.confirmed = True
 
-    def _drift(self, thing: Thing, sides: tuple[float, float, float, float], dt: float) -> None:
+    def _drift(self, thing: Thing, sides: _Sides, cut: _Cut, dt: float) -> None:
         """Measure where it goes in the long run: a box whose parts come and go jumps more than a far walker steps."""
         known = thing.hits > _KNOWN
         share = min(1.0, dt / _SLOW) if known else 0.5
@@ -149,22 +156,7 @@ class Tracks:
         if step >= _STEP:
             thing.slow_path += step
             thing.slow_at = middle
-        first = thing.slow_start
-        cut = (sides[0] <= 0, sides[2] >= self._width, sides[1] <= 0, sides[3] >= self._height)
-        thing.drift = _together(left - first[0], right - first[2], *cut[:2])
-        thing.drift += _together(top - first[1], bottom - first[3], *cut[2:])
-
-    def _translation(self, thing: Thing, left: float, top: float, right: float, bottom: float) -> float:
-        """Return how far the sides went together; a side at the picture's border does not count."""
-        first_left, first_top, first_right, first_bottom = thing.start
-        across = _together(left - first_left, right - first_right, left <= 0, right >= self._width)
-        down = _together(top - first_top, bottom - first_bottom, top <= 0, bottom >= self._height)
-        # What was cut off from the beginning, and shrinks towards that border, may only fade.
-        if (first_left <= 0 and right < first_right) or (first_right >= self._width and left > first_left):
-            across = 0.0
-        if (first_top <= 0 and bottom < first_bottom) or (first_bottom >= self._height and top > first_top):
-            down = 0.0
-        return across + down
+        thing.drift = _translation(thing.slow_start, slow, cut)
 
     def _believable(self, thing: Thing, t: float) -> bool:
         size = self._width, self._height
@@ -223,8 +215,22 @@ class Tracks:
         return ended
 
 
-def _sides(region: Region) -> tuple[float, float, float, float]:
+def _sides(region: Region) -> _Sides:
     return (region.x, region.y, region.x + region.w, region.y + region.h)
+
+
+def _translation(first: _Sides, sides: _Sides, cut: _Cut) -> float:
+    """Return how far opposite sides moved the same way, across and down; where one is cut off, the other alone."""
+    left, top, right, bottom = (
+        sides[0] - first[0],
+        sides[1] - first[1],
+        sides[2] - first[2],
+        sides[3] - first[3],
+    )
+    if cut == _WHOLE:
+        across = min(abs(left), abs(right)) if left * right > 0 else 0.0
+        return across + (min(abs(top), abs(bottom)) if top * bottom > 0 else 0.0)
+    return _together(left, right, cut[0], cut[2]) + _together(top, bottom, cut[1], cut[3])
 
 
 def _together(low: float, high: float, low_cut: bool, high_cut: bool) -> float:  # noqa: FBT001 - two sides, two cuts
