@@ -133,7 +133,7 @@ class Detector:
             ValueError: shape, type or time cannot be used; the text says what was found and what is allowed.
         """
         check_frame(luma, t, self.width, self.height)
-        told = self._light.told(exposure_us, gain, lux)
+        told = self._light.exposure.told(exposure_us, gain, lux)
         ended: Sequence[int] = ()
         self._cells.reduce(luma, self._now)
         light = self._cells.mean()

@@ -6,12 +6,12 @@ thread.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.motion.cells import OCTAVE
+from gateway.motion.exposure import Exposure
 from gateway.motion.field import Field
 from gateway.motion.light import Light
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gateway.motion.background import Background
+
+_MINORITY = 4  # one cell in so many may tell what happened to the light, when the others agree on nothing
 
 
 class Illumination:
@@ -49,25 +51,13 @@ class Illumination:
         self._was_lit = False
         self._dimmed = 0
         self._gain = 0
-        self._exposure: dict[str, float] = {}
+        self.exposure = Exposure()
+        """What the camera says; told before each frame."""
 
     @property
     def gain(self) -> float:
         """Light against what was learned: 1.2 = a fifth brighter."""
         return float(2.0 ** (self._gain / OCTAVE))
-
-    def told(self, exposure_us: float | None, gain: float | None, lux: float | None) -> bool:
-        """Return whether the camera says that exposure or light changed; what is not a number says nothing."""
-        if exposure_us is None and gain is None and lux is None:
-            return False
-        told = False
-        for name, value in (("time", exposure_us), ("gain", gain), ("lux", lux)):
-            if value is None or not math.isfinite(value) or value <= 0:
-                continue
-            last = self._exposure.get(name, value)
-            told |= abs(value - last) > last * (0.02 if name != "lux" else 0.3)
-            self._exposure[name] = value
-        return told
 
     def follow(self, now: NDArray[np.int16], dt: float, *, told: bool, free: NDArray[np.bool_] | None) -> int:
         """Take changes of light out of the differences and into the model; return how many cells still fire.
@@ -79,13 +69,12 @@ class Illumination:
         least = model.floor // 4
         self.unrest -= int(self.unrest * min(1.0, dt * 2.0))
         offset = self._light.offset(model.difference)
+        due = self.exposure.due()
+        if due or abs(offset) > model.floor:
+            offset = self._agreed(offset, due)
         if abs(offset) > least // 2:
             self.shift(offset, abs(offset))
-            self._dimmed += offset
-            if abs(self._dimmed) > model.floor:
-                model.darken(self._dimmed)
-                self._dimmed = 0
-            self._gain += offset
+            self._dim(offset)
         self._gain -= self._gain >> 6
         model.fire(self.unrest >> 2 if self.unrest >= 8 or abs(offset) > least // 2 else 0)
         count = self._count()
@@ -106,6 +95,53 @@ class Illumination:
                 count = self._count()
         self.clean = self._without if self.lit else now
         return count
+
+    def _agreed(self, offset: int, due: list[float]) -> int:
+        """Ask the cells what happened: the exposure changed as foretold, nothing did, or all changed by the offset.
+
+        Whatever most of them agree with is taken; the median alone is no majority when something large stands before
+        the camera, and what is foretold may be wrong. Returns the offset that is left.
+        """
+        model, light = self._model, self._light
+        few, levels = light.samples(model.difference, model.level)
+        slack = model.floor // 2
+
+        def agree(change: int | NDArray[np.int16]) -> NDArray[np.bool_]:
+            near: NDArray[np.bool_] = np.absolute(few - change) <= slack + (np.absolute(change) >> 3)
+            return near
+
+        still = agree(0)
+        unmoved = int(np.count_nonzero(still))
+        alike = int(np.count_nonzero(agree(offset)))
+        most = max(unmoved, alike)
+        best: float | None = None
+        for octaves in due:
+            count = int(np.count_nonzero(agree(self.exposure.table(octaves).take(levels, mode="clip"))))
+            if count >= most and count * _MINORITY >= few.size:
+                best, most = octaves, count + 1
+        if best is not None:
+            table = self.exposure.table(best)
+            change = table.take(levels, mode="clip")
+            near = agree(change)
+            middle = int(np.median(change[near]))
+            left = int(np.median((few - change)[near]))
+            if abs(left) * 2 > slack and alike * 2 > few.size:
+                return offset  # it came near by chance, or the camera responds in another way: most know better
+            self.exposure.came(best, foretold=middle, seen=middle + left)
+            # What was foretold makes the light no more unsteady: only what it is wrong by.
+            self.shift(light.spread(table, model.level), abs(middle) >> 3)
+            self._dim(middle)
+            return left
+        if unmoved * _MINORITY >= few.size and unmoved >= most:
+            return int(np.median(few[still]))
+        return offset
+
+    def _dim(self, amount: int) -> None:
+        self._dimmed += amount
+        if abs(self._dimmed) > self._model.floor:
+            self._model.darken(self._dimmed)
+            self._dimmed = 0
+        self._gain += amount
 
     def shift(self, amount: int | NDArray[np.int16], unrest: int) -> None:
         """Add a change of light to everything that was learned; it makes the light so much more unsteady."""

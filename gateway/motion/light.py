@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.motion.exposure import SHIFT
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _CLASSES = 6  # of brightness, with equally many samples
 _FEWEST = 12  # samples a class needs
-_SHIFT = 6  # the curve has a value for every 64 units of level
 
 
 class Light:
@@ -30,7 +31,7 @@ class Light:
         self._at = (rows * 8 + 4) * width + columns * 8 + 4
         self._few = np.zeros(self._at.size, np.int16)
         self._levels = np.zeros(self._at.size, np.int16)
-        self._table = np.zeros((1 << 15 >> _SHIFT) + 1, np.int16)
+        self._table = np.zeros((1 << 15 >> SHIFT) + 1, np.int16)
         self._index = np.zeros((height, width), np.intp)
         self._field = np.zeros((height, width), np.int16)
 
@@ -42,6 +43,25 @@ class Light:
         middle = self._few.size // 2
         self._few.partition(middle)
         return int(self._few[middle])
+
+    def samples(
+        self, difference: NDArray[np.int16], level: NDArray[np.int16]
+    ) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return the differences of a few hundred cells all over the picture, and where tables have their levels.
+
+        Valid until the next call.
+        """
+        difference.reshape(-1).take(self._at, out=self._few, mode="clip")
+        level.reshape(-1).take(self._at, out=self._levels, mode="clip")
+        np.right_shift(self._levels, SHIFT, out=self._levels)
+        return self._few, self._levels
+
+    def spread(self, table: NDArray[np.int16], level: NDArray[np.int16]) -> NDArray[np.int16]:
+        """Return what a table says of every cell's level, (height, width); valid until the next call."""
+        np.right_shift(level, SHIFT, out=self._field)
+        np.copyto(self._index, self._field)
+        np.take(table, self._index, out=self._field, mode="clip")
+        return self._field
 
     def curve(self, difference: NDArray[np.int16], level: NDArray[np.int16], least: int) -> NDArray[np.int16] | None:
         """Return offsets (height, width) that depend on a cell's own level only; valid until the next call.
@@ -65,23 +85,20 @@ class Light:
         ):
             # Half of the class must agree, or a thing stands before it.
             values.append(middle if abs(middle) >= least and high - low < 2 * least + abs(middle) // 2 else 0)
-            places.append(level_of_class >> _SHIFT)
+            places.append(level_of_class >> SHIFT)
         if not any(values) or not _plausible(places, values):
             return None
         # Light that differs from place to place is not a curve: it must explain most of what is seen.
-        explained = np.interp(self._levels, [place << _SHIFT for place in places], values)
+        explained = np.interp(self._levels, [place << SHIFT for place in places], values)
         if float(np.abs(self._few - explained).sum()) * 2 > float(np.abs(self._few).sum()):
             return None
         steps = np.arange(self._table.size)
         np.copyto(self._table, np.rint(np.interp(steps, places, values)), casting="unsafe")
-        np.right_shift(level, _SHIFT, out=self._field)
-        np.copyto(self._index, self._field)
-        np.take(self._table, self._index, out=self._field, mode="clip")
-        return self._field
+        return self.spread(self._table, level)
 
 
 def _plausible(places: list[int], values: list[int]) -> bool:
     """Say whether a curve is one of light: bright stays brighter than dark, and half of the contrast is left."""
-    levels = [place << _SHIFT for place in places]
+    levels = [place << SHIFT for place in places]
     after = [level + value for level, value in zip(levels, values, strict=True)]
     return after == sorted(after) and (after[-1] - after[0]) * 2 >= levels[-1] - levels[0]
