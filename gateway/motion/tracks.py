@@ -117,7 +117,7 @@ class Tracks:
             sides = (left, top, right, bottom)
             # A side at the picture's border does not count: nobody knows how far beyond it reaches.
             cut = (left <= 0, top <= 0, right >= self._width, bottom >= self._height)
-            thing.went = _translation(thing.start, sides, cut)
+            thing.went = _went(thing.start, sides, cut, self._width, self._height)
             self._drift(thing, sides, cut, dt)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (region.edge - thing.edge)
@@ -231,6 +231,21 @@ def _translation(first: _Sides, sides: _Sides, cut: _Cut) -> float:
         across = min(abs(left), abs(right)) if left * right > 0 else 0.0
         return across + (min(abs(top), abs(bottom)) if top * bottom > 0 else 0.0)
     return _together(left, right, cut[0], cut[2]) + _together(top, bottom, cut[1], cut[3])
+
+
+def _went(first: _Sides, sides: _Sides, cut: _Cut, width: int, height: int) -> float:
+    """Return how far the sides went together since they were seen first."""
+    left, top, right, bottom = first
+    if left > 0 and top > 0 and right < width and bottom < height:
+        return _translation(first, sides, cut)
+    across = _together(sides[0] - left, sides[2] - right, cut[0], cut[2])
+    down = _together(sides[1] - top, sides[3] - bottom, cut[1], cut[3])
+    # What was cut off from the beginning, and shrinks towards that border, may only fade.
+    if (left <= 0 and sides[2] < right) or (right >= width and sides[0] > left):
+        across = 0.0
+    if (top <= 0 and sides[3] < bottom) or (bottom >= height and sides[1] > top):
+        down = 0.0
+    return across + down
 
 
 def _together(low: float, high: float, low_cut: bool, high_cut: bool) -> float:  # noqa: FBT001 - two sides, two cuts
