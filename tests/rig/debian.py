@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from tests.conftest import wait_for
 
 UNIT = "camera-gateway"
@@ -37,3 +40,12 @@ class Debian:
 
         wait_for(active, f"the gateway's service to run in {self.name}", seconds or self.patience)
         return self.show("MainPID")
+
+    def waiting(self) -> set[tuple[str, str]]:
+        """Lane and number of each message that was committed and waits."""
+        found = (line.split() for line in self.run("gateway", "outbox", "list", check=False).splitlines())
+        return {(words[0], words[1]) for words in found if len(words) > 3 and words[2] == "rank"}
+
+    def status(self) -> dict[str, Any]:
+        """What the daemon says of everything."""
+        return dict(json.loads(self.run("gateway", "status")))

@@ -13,12 +13,6 @@ if TYPE_CHECKING:
     from tests.rig.debian import Debian
 
 
-def waiting(machine: Debian) -> set[tuple[str, str]]:
-    """Lane and number of each message that was committed and waits."""
-    found = (line.split() for line in machine.run("gateway", "outbox", "list", check=False).splitlines())
-    return {(words[0], words[1]) for words in found if len(words) > 3 and words[2] == "rank"}
-
-
 def arrived(centre: Sniffer) -> set[tuple[str, str]]:
     """Lane and number of each event and picture that the centre has; a picture says them in its comment."""
     found = set()
@@ -35,13 +29,13 @@ def arrived(centre: Sniffer) -> set[tuple[str, str]]:
 
 def some_wait(machine: Debian, at_least: int = 3) -> set[tuple[str, str]]:
     """Wait until something was committed for the centre; return it."""
-    wait_for(lambda: len(waiting(machine)) >= at_least, "messages that wait", 120)
-    return waiting(machine)
+    wait_for(lambda: len(machine.waiting()) >= at_least, "messages that wait", 2 * machine.patience)
+    return machine.waiting()
 
 
-def all_arrive(centre: Sniffer, promised: set[tuple[str, str]]) -> None:
+def all_arrive(centre: Sniffer, promised: set[tuple[str, str]], seconds: float = 90.0) -> None:
     """Wait until the centre has what was promised."""
-    wait_for(lambda: promised <= arrived(centre), f"{len(promised)} committed messages at the centre", 90)
+    wait_for(lambda: promised <= arrived(centre), f"{len(promised)} committed messages at the centre", seconds)
 
 
 def info(centre: Sniffer) -> bytes:

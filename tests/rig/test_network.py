@@ -6,7 +6,6 @@ The daemon, its unit and the package's polkit rule are what they are on a device
 
 from __future__ import annotations
 
-import json
 import subprocess
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ import pytest
 from tests.conftest import wait_for
 from tests.rig.conftest import configuration
 from tests.rig.machine import HERE, Machine
-from tests.rig.promises import all_arrive, waiting
+from tests.rig.promises import all_arrive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +42,7 @@ MANAGES_VETH = "[main]\nplugins=keyfile\n[device-rig]\nmatch-device=interface-na
 
 def link(machine: Machine) -> dict[str, Any]:
     """What the daemon says of its link."""
-    return dict(json.loads(machine.run("gateway", "status"))["health"]["link"])
+    return dict(machine.status()["health"]["link"])
 
 
 def networkd(machine: Machine, there: str) -> None:
@@ -108,7 +107,7 @@ def test_the_interface_is_restarted_and_everything_arrives(
     promised: set[tuple[str, str]] = set()
 
     def back() -> bool:
-        promised.update(waiting(machine))
+        promised.update(machine.waiting())
         return bool(link(machine)["connected"])
 
     wait_for(back, "the link to come back", 180)

@@ -20,7 +20,7 @@ from tests.conftest import wait_for
 from tests.recorder import Device, cuts, mounted, run, why_not
 from tests.rig.conftest import TREE, build, configuration
 from tests.rig.machine import Machine
-from tests.rig.promises import all_arrive, waiting
+from tests.rig.promises import all_arrive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,7 +76,7 @@ class Recording:
         """Let it work, and write down what is committed."""
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            found = waiting(machine)
+            found = machine.waiting()
             self.promised.append((time.monotonic(), found))
 
     def before(self, instant: float) -> set[tuple[str, str]]:
@@ -101,7 +101,7 @@ def record(machine: Machine, newer: Path | None) -> Recording:
         run("sync")
         machine.boot()
         machine.wait_active()
-        wait_for(lambda: len(waiting(machine)) >= LEAST, "messages that wait", 120)
+        wait_for(lambda: len(machine.waiting()) >= LEAST, "messages that wait", 120)
         found.work(machine, 1.0)
         machine.shut_down()
         begun = time.monotonic()
@@ -145,7 +145,7 @@ def test_power_cuts_of_the_machine(
             try:
                 again.boot()
                 again.wait_active()
-                assert expected - waiting(again) == set()
+                assert expected - again.waiting() == set()
                 cable.plug()
                 all_arrive(centre, expected)
                 told = sorted(path.name for path in (again / "usr/share/camera-gateway").iterdir())
@@ -180,7 +180,7 @@ def test_a_store_that_is_synchronised_less_loses(
             try:
                 again.boot()
                 again.wait_active()
-                losses.append(len(expected - waiting(again)))
+                losses.append(len(expected - again.waiting()))
                 print(f"cut in {recording.span(instant)}: {len(expected)} promised, {losses[-1]} lost")
             finally:
                 again.kill()

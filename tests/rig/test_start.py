@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,7 @@ SECOND = f'[[cameras]]\nname = "cam1"\nsource = "{DARK}"\n'
 
 def health(machine: Machine) -> dict[str, Any]:
     """What the daemon says of its device."""
-    return dict(json.loads(machine.run("gateway", "status"))["health"])
+    return dict(machine.status()["health"])
 
 
 def test_a_dark_camera_has_the_device_rebooted_once(
