@@ -40,7 +40,7 @@ def tree() -> Path:
 def build(folder: Path, version: str, source: Path = TREE) -> Path:
     """Build the package from a checkout; return it."""
     command = [str(source / "scripts/build-deb"), "--no-lintian", "--version", version, str(folder)]
-    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=900)
     if done.returncode == 3:
         pytest.skip(done.stderr)
     assert done.returncode == 0, done.stderr
