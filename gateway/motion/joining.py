@@ -2,7 +2,8 @@
 
 A region that is near a track's predicted place continues it; the best pairs first. A thing that is seen once or twice
 only may have leapt (a cyclist crosses the picture in half a second), so young tracks may reach far for a region of
-their own size. Two things that become one region are both carried on by their own speed until they part.
+their own size. Two things that become one region are both carried on by their own speed until they part. Pieces of
+one thing, one above the other, become one again.
 
 Not here: what a track makes of its region (tracks.py). Plain Python numbers; runs on the camera's thread.
 """
@@ -11,11 +12,58 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.motion.trust import soft
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.motion.regions import Region
     from gateway.motion.thing import Thing
+
+
+_KNOWN = 3  # frames after which it is known how a thing goes
+_GAP = 1.5  # cells between two pieces, over and above the width of the wider one
+_ALIKE = 4.0  # cells a second that two pieces may differ by
+
+
+def gather(things: Sequence[Thing]) -> list[Thing]:
+    """Give what is a piece of another thing to that one; return those pieces.
+
+    Head and legs are often all that is seen of who is as grey as what is behind: pieces one above the other that go
+    the same way are one. What is believed already is nobody's piece.
+    """
+    known = [thing for thing in things if thing.region is not None and thing.hits >= _KNOWN and not thing.shared]
+    pieces: list[Thing] = []
+    for piece in known:
+        if piece.confirmed or piece.edge < 0.3 or piece.own < 0.0:
+            continue
+        for other in known:
+            if other is piece or other in pieces:
+                continue
+            greater = (other.area, -other.id) > (piece.area, -piece.id) and _solid(other)
+            if (other.confirmed or greater) and _stacked(piece, other):
+                assert piece.region is not None
+                other.parts += (piece.region, *piece.parts)
+                pieces.append(piece)
+                break
+    return pieces
+
+
+def _solid(thing: Thing) -> bool:
+    """Say whether it looks like a thing rather than like light or shadow, whose pieces nobody should become."""
+    return thing.edge > 0.4 and thing.own > 0.25 and thing.shade < 0.4 and not soft(thing)
+
+
+def _stacked(one: Thing, other: Thing) -> bool:
+    """Say whether one stands above the other, no further away than a body is wide, and they go the same way."""
+    wide = max(one.w, other.w)
+    if abs(one.x - other.x) > 0.5 * wide + 1.0:
+        return False
+    if abs(one.y - other.y) - (one.h + other.h) / 2 > wide + _GAP:
+        return False
+    apart = abs(one.vx - other.vx) + 0.5 * abs(one.vy - other.vy)
+    speed = max(abs(one.vx) + abs(one.vy), abs(other.vx) + abs(other.vy))
+    return apart < max(_ALIKE, 0.6 * speed)
 
 
 def join(things: Sequence[Thing], regions: Sequence[Region], dt: float, width: int) -> list[Region]:

@@ -18,6 +18,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+_BROAD = 8  # cells that a region is wide at least whose ends are looked at
+_FLAT = 0.8  # and as a share of its height
+_BEYOND = 3  # cells that are looked at to the left and right of it
 _COMPANY = 3
 """Neighbours that a cell needs more when it comes and goes all the time."""
 
@@ -48,6 +51,9 @@ class Region(NamedTuple):
     """Mean difference in units of 1/4096 octave, negative when darker than the background."""
     spread: int = 0
     """Standard deviation of the difference, in the same units: a shadow darkens evenly, whatever it falls on."""
+    ends: float | None = None
+    """How steep the steepest of its columns' steps is against its largest difference: a car ends within two cells,
+    the pool of light before it fades over many. None for what is not flat and broad."""
 
     @property
     def at(self) -> tuple[slice, slice]:
@@ -79,6 +85,7 @@ class Regions:
         self._beside = np.array([[1], [width - 1], [width], [width + 1]])
         self._place = place.reshape(3, -1)
         """Whether a cell has neighbours on both sides, whether it has some above and below, and its column."""
+        self._amount = np.zeros(shape, np.int16)
         self._earlier = np.zeros(shape, np.bool_)
         self._near = np.zeros(shape, np.bool_)
         self.kept = np.zeros(shape, np.bool_)
@@ -230,9 +237,10 @@ class Regions:
         of_rims = np.add.reduceat(of_cells[:3], first, axis=1).tolist()
         left, right = np.minimum.reduceat(place[2], first).tolist(), np.maximum.reduceat(place[2], first).tolist()
         top, bottom = at.take(first).tolist(), at.take([end - 1 for end in ends[1:]]).tolist()
-        return self._gather(areas, list(zip(areas, top, bottom, left, right, *sums, *of_rims, strict=True)))
+        each = list(zip(areas, top, bottom, left, right, *sums, *of_rims, strict=True))
+        return self._gather(areas, each, difference)
 
-    def _gather(self, areas: list[int], each: list[tuple[Any, ...]]) -> list[Region]:
+    def _gather(self, areas: list[int], each: list[tuple[Any, ...]], difference: NDArray[np.int16]) -> list[Region]:
         """Make regions of what was summed up; there are few, so plain numbers are faster here than arrays."""
         height, width = self.kept.shape
         found: list[Region] = []
@@ -248,5 +256,17 @@ class Regions:
             lit /= size
             spread = math.sqrt(max(0.0, squared / size - lit * lit))
             own = (seen - believed) / max(1.0, seen + believed)
-            found.append(Region(i + 1, left, y, w, h, size, moving / size, edge, own, int(lit), int(spread)))
+            ends = self._ends(difference, left, y, w, h) if w >= max(_BROAD, _FLAT * h) else None
+            found.append(Region(i + 1, left, y, w, h, size, moving / size, edge, own, int(lit), int(spread), ends))
         return found
+
+    def _ends(self, difference: NDArray[np.int16], x: int, y: int, w: int, h: int) -> float:
+        """Return the steepest step of the columns' mean difference over two cells, as a share of the largest one.
+
+        The road at a flat angle squeezes a pool of light until its long sides are as sharp as a car's; its ends stay
+        soft. Means of columns say so whatever grain there is.
+        """
+        at = (slice(y, y + h), slice(max(0, x - _BEYOND), x + w + _BEYOND))
+        columns: list[int] = np.absolute(difference[at], out=self._amount[at]).sum(axis=0, dtype=np.int32).tolist()
+        steepest = max(abs(after - before) for before, after in zip(columns, columns[2:], strict=False))
+        return steepest / max(1, *columns)

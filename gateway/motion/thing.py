@@ -77,6 +77,8 @@ class Thing:
     """It appeared just when a field of light did."""
     shade: float = 0.0
     """How much it looks like a shadow on the ground, 0..1: evenly darker, and wider than high."""
+    ends: float | None = None
+    """How hard the ends of its region are, once that was broad and flat: those of a pool of light are soft."""
     confirmed: bool = False
     shared: bool = False
     """It hides in a region together with another."""

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.motion.clutter import Clutter
-from gateway.motion.joining import join
+from gateway.motion.joining import gather, join
 from gateway.motion.thing import Thing
-from gateway.motion.trust import OWN, cast, earned, measure_progress, outlasts, promising, shaded
+from gateway.motion.trust import HARD, OWN, cast, earned, measure_progress, outlasts, promising, shaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ _ASTRAY = 2.5  # cells that it may go without getting anywhere before this is me
 _STEP = 0.75  # cells that their middle must go before it counts
 _LATE = 1.5  # seconds within which who walks across is believed
 _HOPE = 30.0  # seconds that something may take until it is believed
+_PLAIN = 20  # cells that are left of a pool of light that goes out of the picture, before nobody can tell
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
@@ -68,6 +69,11 @@ class Tracks:
                 thing.x += thing.vx * dt
                 thing.y += thing.vy * dt
                 thing.evidence -= _MISSED
+        for piece in gather(self.things):
+            self.things.remove(piece)
+        for thing in self.things:
+            if not thing.confirmed and thing.seen == t and thing.hits > 1 and self._believable(thing, t):
+                thing.confirmed = True
         self._clutter.count(self.things, born, dt)
         for region in born:
             x, y = region.x + region.w / 2, region.y + region.h / 2
@@ -77,6 +83,7 @@ class Tracks:
                     edge=region.edge, own=region.own, contrast=region.contrast, moving=region.moving,
                     flared=self.flaring, start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
                     anchor=(x, y), stepped=t, region=region, slow=_sides(region), lively=region.moving,
+                    ends=region.ends,
                 )
             )  # fmt: skip
             self._next += 1
@@ -124,14 +131,24 @@ class Tracks:
         thing.contrast += 0.3 * (region.contrast - thing.contrast)
         thing.shade += 0.3 * (shaded(region) - thing.shade)
         thing.own += 0.3 * (region.own - thing.own)
+        self._judge_ends(thing, region)
         thing.moving += 0.3 * (region.moving - thing.moving)
         thing.lively += 0.08 * (region.moving - thing.lively)
         step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
         if step > max(1.5, 0.15 * (thing.w + thing.h)):
             thing.anchor, thing.stepped = (thing.x, thing.y), t
         measure_progress(thing, t)
-        if not thing.confirmed and self._believable(thing, t):
-            thing.confirmed = True
+
+    def _judge_ends(self, thing: Thing, region: Region) -> None:
+        """Take in how hard the ends of the region are; one that the picture's border cuts off must be plain."""
+        ends, weight = region.ends, 0.3 if thing.hits > _KNOWN else 0.5
+        cut = region.x <= 0 or region.x + region.w >= self._width
+        if thing.ends is None:
+            thing.ends = ends
+        elif ends is None:
+            thing.ends += 0.0 if cut else 0.1 * (1.0 - thing.ends)  # what is left of light may be small for a moment
+        elif not cut or ends < thing.ends or (ends > HARD and region.w >= _PLAIN):
+            thing.ends += weight * (ends - thing.ends)
 
     def _drift(self, thing: Thing, sides: _Sides, cut: _Cut, dt: float) -> None:
         """Measure where it goes in the long run: a box whose parts come and go jumps more than a far walker steps."""

@@ -18,8 +18,12 @@ if TYPE_CHECKING:
 OWN = 0.25
 """Less of its edges are its own: the background's edges in another light."""
 
+HARD = 0.45
+"""Ends that are harder are those of a car."""
+
 _SEETHES = 3.0  # seconds
 _STEADY = 0.25
+_JERKY = 0.7  # swerve of what must be followed for twice as long while it is small
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _GLARE = 1800  # units brighter than the background: an insect before the lamp
 _PATIENT = 8  # frames
@@ -27,6 +31,11 @@ _LONG = 16  # frames
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
 _SURE = 7.0  # evidence that a track needs
 _PROGRESS = 1.5  # seconds between two measurements of progress
+_SOFT = 0.28  # ends that are softer are those of light on the ground
+_SOFT_YOUNG = 0.38  # the same in the first frames, and while a field of light lies on the picture
+_LOOKED = 5  # frames after which the ends are known
+_PLUNGE = 1.5  # of its height in a tenth of a second
+_FILLED = 0.4  # of its box: threads of a web do not
 _SHADY = 0.6  # of the frames in which it must look like a shadow
 _EVEN = 0.5  # spread of a change of light, as a share of its depth: things have light and dark sides
 _DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
@@ -43,13 +52,16 @@ def earned(
     if (
         thing.hits < 3
         or thing.edge < 0.3
-        or thing.own < (OWN if thing.moving < 0.5 else 0.4 * OWN)
+        or thing.own < (OWN if thing.moving < 0.5 else 0.4 * OWN if not _hard(thing) else -0.4 * OWN)
         or thing.moving < 0.25
         or thing.h < smallest
+        or soft(thing, _SOFT if thing.hits >= _LOOKED else _SOFT_YOUNG)
+        or _plunges(thing)
     ):
         return False
     if lit and (
         thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN)
+        or soft(thing, _SOFT_YOUNG)
         or (thing.flared and thing.hits < _PATIENT)
         or _comes_as_light(thing, *size)
     ):
@@ -61,7 +73,10 @@ def earned(
     ):
         return False
     small = thing.area < 12
-    if thing.evidence < (_SURE * 2 if small else _SURE) or t - thing.born < 0.19:
+    if (
+        thing.evidence < (_SURE if not small else 2 * _SURE if thing.swerve < _JERKY else 4 * _SURE)
+        or t - thing.born < 0.19
+    ):
         return False
     if not wary and not lit and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
         return True
@@ -191,6 +206,24 @@ def _darts(thing: Thing, width: int, height: int) -> bool:
     if _leaps(thing) and not _came_in(thing, width, height) and thing.swerve > _STEADY:
         return True
     return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.hits < 4))
+
+
+def soft(thing: Thing, limit: float = _SOFT) -> bool:
+    """Say whether it is broad and fades out at its ends: light on the ground, or its rim."""
+    return thing.ends is not None and thing.ends < limit
+
+
+def _hard(thing: Thing) -> bool:
+    """Say whether it is broad, fills its box and ends at a step: a car, though most edges be the background's."""
+    return thing.ends is not None and thing.ends > HARD and thing.area > _FILLED * thing.w * thing.h
+
+
+def _plunges(thing: Thing) -> bool:
+    """Say whether it goes up or down by more than its own height in a tenth of a second: a flake, drop or insect.
+
+    On the ground nobody does: seen from above it would be a hundred kilometres an hour for who is on foot.
+    """
+    return abs(thing.vy) * 0.1 > _PLUNGE * thing.h
 
 
 def _leaps(thing: Thing) -> bool:
