@@ -5,9 +5,11 @@
 
 24 hours from noon to noon pass in N minutes (30): sun, weather, lamps and the infra-red filter pass quickly; people,
 cars, drops and insects move at their own pace. The production pipeline at its defaults sees every frame; its episodes
-are judged by gateway/score.py: false is an episode none of whose boxes holds anything that was drawn; missed is a thing
-that moved in plain sight for a second. Of every false episode a picture is kept, with what was going on then. At
-minutes=30 dusk is 48 times as quick as a real one: what is found here is no easier than a real day.
+are judged by gateway/score.py: false is an episode none of whose boxes holds the middle of anything that was drawn;
+missed is a thing that moved in plain sight for a second. Of the false ones it says which show a piece of somebody (half
+of a box of theirs, or more, lies on him: a head, a pair of legs) and which nothing at all; both count. Of every false
+episode a picture is kept, with what was going on then. At minutes=30 dusk is 48 times as quick as a real one: what is
+found here is no easier than a real day.
 """
 
 from __future__ import annotations
@@ -206,8 +208,21 @@ class Day:
             "hour": round((NOON + 24 * told.started / self.seconds) % 24, 2),
             "lasted": round(told.last - told.started, 1),
             "height_px": round(height, 1),
+            "piece_of": self.piece_of(told),
             "going_on": going,
         }
+
+    def piece_of(self, told: Told) -> str:
+        """Return whom a false episode shows a piece of: on whom half of one of its boxes lies, or more; or nothing."""
+        truth = self.story.truth
+        assert truth is not None
+        for t, box in sorted(told.boxes.items()):
+            for id_, where in truth.at(t).items():
+                across = min(box.x + box.w, where.x + where.w) - max(box.x, where.x)
+                down = min(box.y + box.h, where.y + where.h) - max(box.y, where.y)
+                if across > 0 and down > 0 and across * down >= 0.5 * box.w * box.h:
+                    return f"{truth.objects[id_].kind} {id_}"
+        return ""
 
 
 def show(seed: int, hours: dict[int, Hour], false: list[dict[str, Any]]) -> None:
@@ -224,12 +239,17 @@ def show(seed: int, hours: dict[int, Hour], false: list[dict[str, Any]]) -> None
     found, true = sum(h.found for h in hours.values()), sum(h.true for h in hours.values())
     episodes = sum(h.episodes for h in hours.values())
     print(f"| **all** | **{found}/{true}** | **{episodes}** | **{len(false)}** (must 5, aim 1) | | |")
+    pieces = sum(bool(each["piece_of"]) for each in false)
+    print(
+        f"\nOf the {len(false)} false episodes {pieces} show a piece of somebody, {len(false) - pieces} nothing at all."
+    )
     for hour in hours.values():
         for text in hour.missed:
             print(f"missed: {text}")
     for each in false:
+        piece = f"; a piece of {each['piece_of']}" if each["piece_of"] else ""
         print("false: {hour:05.2f} h, second {second}, lasted {lasted} s, {height_px} px high, {name}: {what}".format(
-            **each, name=f"{each['id']}.jpg", what=", ".join(each["going_on"])))  # fmt: skip
+            **each, name=f"{each['id']}.jpg", what=", ".join(each["going_on"]) + piece))  # fmt: skip
 
 
 def main() -> int:
