@@ -86,10 +86,10 @@ class Background(Model):
         np.copyto(self.noise, noise, casting="unsafe")
         self._lesson.compile()
 
-    def recall(self, cells: NDArray[np.int16], at: NDArray[np.intp]) -> None:
+    def recall(self, cells: NDArray[np.int16], at: NDArray[np.intp]) -> int:
         """Clear `fired` where the cells look as they did before: two remembered looks are within the threshold.
 
-        at: the places of all cells that fired, in one dimension.
+        at: the places of all cells that fired, in one dimension. Returns how many still fire.
         """
         fired = self.fired.reshape(-1)
         if at.size * _FEW < fired.size:
@@ -97,8 +97,9 @@ class Background(Model):
             np.subtract(looks, cells.reshape(-1).take(at), out=looks)
             np.absolute(looks, out=looks)
             near = np.less_equal(looks, self.threshold.reshape(-1).take(at))
-            fired[at] = np.add.reduce(near.view(np.uint8), axis=0, dtype=np.uint8) < _AGREE
-            return
+            strange = np.add.reduce(near.view(np.uint8), axis=0, dtype=np.uint8) < _AGREE
+            fired[at] = strange
+            return int(np.count_nonzero(strange))
         # Look by look: a buffer for all of them at once would be a sixth of the model.
         apart, near = self.step, self._near
         self._agree.fill(0)
@@ -109,6 +110,7 @@ class Background(Model):
             np.add(self._agree, near.view(np.uint8), out=self._agree)
         np.less(self._agree, _AGREE, out=near)
         np.logical_and(self.fired, near, out=self.fired)
+        return int(np.count_nonzero(fired))
 
     def learn(
         self,

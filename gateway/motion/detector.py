@@ -19,6 +19,7 @@ from gateway.motion.placing import placed
 from gateway.motion.readiness import Readiness
 from gateway.motion.regions import Region, Regions
 from gateway.motion.result import Box, Motion, Track
+from gateway.motion.sifting import sift
 from gateway.motion.standing import Standing
 from gateway.motion.tracks import Tracks
 from gateway.motion.view import Watch
@@ -35,7 +36,6 @@ _FLARE = 0.35  # seconds in which a field of light appears
 _APART = 0.19  # seconds between the frames whose difference is "moving"
 _FOLLOW = 5  # a thirty-second part of a field of light becomes background at each lesson
 _WEATHER = 8.0  # regions a frame that belong to nothing: it rains, or leaves move
-_MANY = 50  # where one cell in so many fires, some have company
 _GAP = 3600.0  # seconds after which the world is another
 
 
@@ -147,7 +147,7 @@ class Detector:
         count = self._light.follow(self._now, dt, told=told, free=self._standing.free)
         settling = self._ready.settling(t)
         self._any_fired = count > 0
-        count = self._recall(count)
+        count = sift(self._model, self._regions, self._light.clean, count, self._area)
         self._fired = count
         changed = count > self._area * 55 // 100
         self._watch.look(luma, self._now, self._model, t, changed=count > self._area // 4, sound=self._ready.sound(t))
@@ -227,28 +227,6 @@ class Detector:
         self._standing.release()
         self._outline.restart()
         return self._tracks.clear()
-
-    def _recall(self, count: int) -> int:
-        """Take out cells that are alone or look as they did before; return how many still fire."""
-        model, regions = self._model, self._regions
-        few = count * _MANY < self._area
-        if count < 2:
-            return 0
-        at = model.fired.reshape(-1).nonzero()[0]
-        if few and not regions.touch(model.fired, at):
-            return 0
-        regions.weigh(model.restless)
-        model.recall(self._light.clean, at)
-        regions.keep(model.fired)
-        if few and not np.count_nonzero(regions.kept):
-            # No company is left: was there any? Where not, all are grain.
-            model.fired.reshape(-1)[at] = True
-            regions.keep(model.fired)
-            if not np.count_nonzero(regions.kept):
-                return 0
-            model.recall(self._light.clean, at)
-            regions.keep(model.fired)
-        return int(np.count_nonzero(model.fired))
 
     def _look(self, count: int, t: float, dt: float) -> list[int]:
         model = self._model
