@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 FPS = 10.0
 SIZE = (320, 180)
+NO_MAIN = (0, 0)
+SMALL = (160, 90)
 
 
 def corner(scene: str, seed: int = 1, size: tuple[int, int] = SIZE, fps: float = FPS) -> Street:
