@@ -50,8 +50,8 @@ class Watch:
         self._wide = np.zeros((height // 4, width // 4 * 4), np.int32)
         self._other = np.zeros_like(self._wide)
         self._coarse = np.zeros((height // 4, width // 4), np.int32)
-        self._few = np.zeros((0, 0), np.int32)
-        self._next = np.zeros(0, np.int32)
+        self._few = np.zeros((0, 0), np.uint8)
+        self._wide_few, self._next = (np.zeros(0, np.int16) for _ in range(2))
         self._proven = 0
         self._row = -1
         """Row of tiles whose edges are chosen next, while they are chosen anew."""
@@ -124,14 +124,15 @@ class Watch:
     def _measure(self, luma: NDArray[np.uint8], t: float) -> None:
         rows = luma[_ROWS // 2 :: _ROWS]
         if self._few.shape != rows.shape:
-            self._few = np.zeros(rows.shape, np.int32)
-            self._next = np.zeros(rows.size, np.int32)
-        few, step = self._few, self._next
+            self._few = np.zeros(rows.shape, np.uint8)
+            self._wide_few, self._next = (np.zeros(rows.size, np.int16) for _ in range(2))
+        few, wide, step = self._few, self._wide_few, self._next
         np.copyto(few, rows)
         now = zlib.crc32(few.data)
         if now != self._sum:
             self._sum, self._same_since = now, t
-        np.subtract(few.reshape(-1)[1:], few.reshape(-1)[:-1], out=step[:-1])
+        np.copyto(wide, few.reshape(-1))
+        np.subtract(wide[1:], wide[:-1], out=step[:-1])
         step[few.shape[1] - 1 :: few.shape[1]] = 0  # one row's end is not the next one's beginning
         np.absolute(step, out=step)
         self.sharpness = float(np.add.reduce(step, dtype=np.int32)) / step.size
@@ -172,7 +173,7 @@ class Watch:
     def _measured(self, cells: NDArray[np.int16]) -> NDArray[np.int32]:
         """Return the steps at the remembered edges, positive in the direction that they had."""
         flat = cells.reshape(-1)
-        steps: NDArray[np.int32] = flat[self._down].astype(np.int32) - flat[self._edges]
+        steps: NDArray[np.int32] = np.subtract(flat.take(self._down), flat.take(self._edges), dtype=np.int32)
         return steps
 
     def _choose(self, model: Background, t: float, *, calm: bool) -> None:
