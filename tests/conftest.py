@@ -271,16 +271,16 @@ def everything(outbox: Outbox, stream: Stream) -> Iterator[Message]:
 def ranked_as_stored(outbox: Outbox) -> bool:
     """Whether what is known of the order of worth is what the rows say, and so are the counts."""
     books = outbox._books
-    ranked = books.ranking.least(Worth.ALARM, 1_000_000)
+    ranked = books.entries.ranking.least(Worth.ALARM, 1_000_000)
     starts = {Worth.START_ENDED: Worth.START}
     stored = books.read("SELECT key, worth, size FROM stored ORDER BY key")
     tally: Counter[int] = Counter()
     for _, worth, _ in ranked:
         tally[starts.get(Worth(worth), Worth(worth))] += 1
-    packed, _ = books.packs.count()
+    packed, _ = books.entries.packs.count()
     tally[Worth.DELIVERED] += packed
     counted: Counter[int] = Counter()
-    for worth, (rows, _) in books.tally.items():
+    for worth, (rows, _) in books.entries.tally.items():
         counted[starts.get(Worth(worth), Worth(worth))] += rows
     plain = sorted((place, starts.get(Worth(worth), Worth(worth)), size) for place, worth, size in ranked)
     return plain == stored and +tally == +counted

@@ -88,7 +88,7 @@ def test_a_gap_grows_over_what_has_arrived_and_not_over_what_has_not(memory: Pat
     outbox.expire()
     assert outbox.gaps() == {"media": {"expired": [(1, 40)]}}
     with outbox._books.writing():
-        outbox._books.remove((2 << 48) + 50)
+        outbox._books.entries.remove((2 << 48) + 50)
         outbox._books.gaps.note_at((2 << 48) + 50, "expired", settled=True)
     assert outbox.gaps() == {"media": {"expired": [(1, 40), (50, 50)]}}, "what lies between them will come"
 

@@ -96,7 +96,7 @@ def test_a_full_card_stops_nothing_from_making_room(memory: Path, monkeypatch: p
     assert [each.id for each in everything(outbox, "alarm")] == [alarm.id]
     monkeypatch.undo()
     outbox.expire()
-    assert not outbox._books.ranking.ended, "noted as soon as there is room"
+    assert not outbox._books.entries.ranking.ended, "noted as soon as there is room"
     outbox.abandon()
 
 

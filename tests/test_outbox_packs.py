@@ -94,8 +94,8 @@ def test_a_store_with_nothing_but_packs_starts_where_it_was(tmp_path: Path) -> N
     assert again.gaps() == {}
     assert again.counts()["delivered"] == 40
     assert again.reserve("event", 1)[0] == 42
-    assert again._books.starts == {}
-    assert list(again._books.ranking.ended) == [again._books.place_of(start.key)]
+    assert again._books.entries.starts == {}
+    assert list(again._books.entries.ranking.ended) == [again._books.entries.place_of(start.key)]
 
 
 def test_a_gap_does_not_grow_over_a_pack(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_a_gap_does_not_grow_over_a_pack(tmp_path: Path) -> None:
     now[0] = 10_000.0
     with outbox._books.writing():
         for made in (first, last):
-            place = outbox._books.place_of(made.key)
+            place = outbox._books.entries.place_of(made.key)
             assert place is not None
             outbox._books.gaps.note_at(place, "evicted", settled=True)
     assert outbox.gaps() == {"event": {"evicted": [(1, 1), (22, 22)]}}

@@ -67,12 +67,12 @@ def test_a_start_whose_end_is_there_is_worth_less_also_after_a_crash(memory: Pat
     assert worths == [Worth.START_ENDED] * 6 + [Worth.START] * 4
     again.put([message(Rank.END, next(numbers), epoch=again.epoch, episode=starts[9].episode)])
     again.expire()
-    assert again._books.tally[Worth.START] == [3, sum(len(made.payload) for made in starts[6:9])]
+    assert again._books.entries.tally[Worth.START] == [3, sum(len(made.payload) for made in starts[6:9])]
 
 
 def places(outbox: Outbox, messages: list[Message]) -> list[int]:
     """Return where messages lie."""
-    found = [outbox._books.place_of(made.key) for made in messages]
+    found = [outbox._books.entries.place_of(made.key) for made in messages]
     return [place for place in found if place is not None]
 
 
@@ -99,7 +99,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(memory: Path, versi
     outbox.put(made)
     assert outbox.counts()["rows"] == len(there) + 3, "nothing is there twice"
     outbox.expire()
-    assert [worth for _, worth, _ in outbox._books.ranking.least(Worth.ALARM, 99)] == sorted(
+    assert [worth for _, worth, _ in outbox._books.entries.ranking.least(Worth.ALARM, 99)] == sorted(
         [Worth.DELIVERED, *[Worth.PICTURE] * 5, Worth.START_ENDED, Worth.START, *[Worth.END] * 2, *[Worth.ALARM] * 3]
     )
     finish(outbox.replay("event", 1, 1))

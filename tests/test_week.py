@@ -203,12 +203,12 @@ def test_the_cap_holds_while_large_pictures_go(memory: Path, how: str) -> None:
 
 def test_pictures_that_go_in_one_transaction_are_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: all in one transaction, the journal passes the cap."""
-    monkeypatch.setattr("gateway.uplink.books.FREED_BYTES", 1 << 40)
+    monkeypatch.setattr("gateway.uplink.entries.FREED_BYTES", 1 << 40)
     assert cap_while_pictures_go("delivered", memory) > CAP
 
 
 def test_an_answer_in_one_transaction_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with everything in one transaction the journal passes the cap."""
     monkeypatch.setattr("gateway.uplink.outbox.CHUNK_ROWS", 1_000_000)
-    monkeypatch.setattr("gateway.uplink.books.DONE_ROWS", 1_000_000)
+    monkeypatch.setattr("gateway.uplink.entries.DONE_ROWS", 1_000_000)
     assert cap_while("asks for everything", memory)[0] > CAP

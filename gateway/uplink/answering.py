@@ -83,10 +83,10 @@ def _again(
             if place <= last:
                 here.add(place - low, place - low)
                 if worth == Worth.DELIVERED:
-                    books.change(place, worth_again(rank, alarm=bool(alarm)))
+                    books.entries.change(place, worth_again(rank, alarm=bool(alarm)))
         for place, message in packed.items():
             if first <= place <= last and place - low not in here:
-                books.insert(message, worth_of(message))
+                books.entries.insert(message, worth_of(message))
         for place in packed:
             if first <= place <= last:
                 here.add(place - low, place - low)
@@ -100,8 +100,8 @@ def _packed(books: Books, lane: Lane, first: int, last: int) -> dict[int, Messag
         return {}
     low, _ = bounds(lane)
     with books.explained():
-        found, damaged = books.packs.read(low + first, low + last, books.epoch)
+        found, damaged = books.entries.packs.read(low + first, low + last, books.epoch)
     for place in damaged:
         with books.writing(forced=True):
-            books.corrupted += books.unpack(place)
+            books.corrupted += books.entries.unpack(place)
     return found

@@ -1,8 +1,7 @@
 """The store's bookkeeping: transactions, and what memory knows of the card, which are changed together or not at all.
 
-Rows and bytes of each worth, numbers, starts whose end has not come; gaps stand in gaps.py, the order of worth in
-ranking.py, delivered events in packs.py. How all that is read when a store is opened is in opening.py. Which message
-comes and goes, and when, is the outbox's business (outbox.py, room.py). On the thread that owns the store.
+Here are also the facts about the store, its numbers and its bounds; messages stand in entries.py, gaps in gaps.py. How
+all that is read when a store is opened is in opening.py. On the thread that owns the store.
 """
 
 from __future__ import annotations
@@ -15,24 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import rows, store
 from gateway.uplink.boots import Boots
+from gateway.uplink.entries import Entries
 from gateway.uplink.former import Former
 from gateway.uplink.gaps import Gaps
-from gateway.uplink.packs import Packs
-from gateway.uplink.ranking import RANK_ROWS, Ranking
 from gateway.uplink.worth import Worth
 from gateway.wire.draft import LANES, Lane
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from gateway.wire.message import Message
 
 HEADROOM_PAGES = 64
 """Kept back so that a full store can still delete and count."""
-DONE_ROWS = 128
-"""Most rows that are noted as delivered in one transaction."""
-FREED_BYTES = 512 * 1024
-"""Of rows that go no more is overwritten in one transaction, about: it is all in the journal first."""
 
 
 class Books:
@@ -49,17 +42,10 @@ class Books:
         self.gaps = Gaps(db)
         self.former = Former(db)
         self.boots = Boots(db)
-        self.ranking = Ranking(db)
-        self.packs = Packs(db)
-        self.starts: dict[str, int] = {}
-        """Places of the starts whose end is not stored, by episode."""
-        self.tally: dict[int, list[int]] = {}
-        """Rows and bytes of each worth."""
+        self.entries = Entries(db, self.former, self.age)
         self.meta: dict[str, str] = {}
         self.voided: dict[Lane, tuple[int, int]] = {}
         """Of each lane the numbers of which nobody knew when it was opened who had them: they are told as void."""
-        self.stained = True
-        """Whether the journal may hold a picture that is deleted in the store; after a crash, nobody knows."""
         self.evicted = 0
         """Messages that made room."""
         self.corrupted = 0
@@ -115,7 +101,7 @@ class Books:
         Raises:
             StoreError: it did not succeed, and nothing has changed.
         """
-        before = self._snapshot()
+        before = dict(self.reserved), dict(self.meta), self.entries.snapshot()
         try:
             with self.explained():
                 self.db.execute(f"PRAGMA max_page_count={self._pages(forced=forced)}").fetchall()
@@ -124,8 +110,8 @@ class Books:
                 yield
                 self.db.execute("COMMIT")
         except BaseException:
-            self.tally, self.starts, self.reserved, self.meta, ranking = before
-            self.ranking.restore(ranking)
+            self.reserved, self.meta = before[:2]
+            self.entries.restore(before[2])
             with contextlib.suppress(sqlite3.Error):
                 if self.db.in_transaction:
                     self.db.execute("ROLLBACK")
@@ -138,7 +124,7 @@ class Books:
             clean: and cut it off, with the pictures that are in it; it grows again, which costs the file system some.
         """
         self.read(f"PRAGMA wal_checkpoint({'TRUNCATE' if clean else 'PASSIVE'})")
-        self.stained = self.stained and not clean
+        self.entries.stained = self.entries.stained and not clean
 
     def _pages(self, *, forced: bool) -> int:
         free = store.free_bytes(self.path)
@@ -147,11 +133,7 @@ class Books:
             return 1
         return self.limit if forced else self.limit - HEADROOM_PAGES
 
-    def _snapshot(self) -> tuple[Any, ...]:
-        tally = {worth: list(counts) for worth, counts in self.tally.items()}
-        return tally, dict(self.starts), dict(self.reserved), dict(self.meta), self.ranking.snapshot()
-
-    # Entries; all but `age` and `highest` inside a transaction
+    # Facts and numbers; all but `age` and `highest` inside a transaction
 
     def age(self) -> int:
         """Return for how many seconds this store has been open in its life."""
@@ -170,7 +152,7 @@ class Books:
         found = [0, *(int(place) - low for (place,) in self.read(query, (low, high)))]
         with self.explained():
             if lane == "event":
-                found.append(self.packs.highest() - low)
+                found.append(self.entries.packs.highest() - low)
             return max([*found, self.gaps.highest(lane)])
 
     def set_meta(self, name: str, value: str) -> None:
@@ -186,96 +168,47 @@ class Books:
         )
         self.reserved[lane] = number
 
-    # Rows
+    def reserve(self, lane: Lane, count: int) -> range:
+        """Reserve numbers in a transaction of its own; see Outbox.reserve."""
+        first = self.reserved[lane] + 1
+        self.untouched = False
+        with self.writing():
+            self.set_reserved(lane, first + count - 1)
+        # Into the store itself: a journal that loses its tail must not bring the numbers back.
+        self.checkpoint()
+        return range(first, first + count)
 
-    def insert(self, message: Message, worth: Worth) -> None:
-        """Add a message, if it is not there; of another epoch than the store's: as a saved one."""
-        origin = None
-        place = rows.bounds(message.lane)[0] + message.seq
-        if message.epoch != self.epoch:
-            origin = rows.origin_of(message.key)
-            low, high = rows.bounds("saved")
-            top = self.db.execute("SELECT max(key) FROM message WHERE key BETWEEN ? AND ?", (low, high)).fetchone()[0]
-            place = (top or low) + 1
-            self.former.saved(message.key)
-        size = len(message.payload)
-        row: tuple[Any, ...]
-        row = (place, worth, size, self.age(), message.rank, message.alarm, message.wall, rows.packed(message.id))
-        row += (
-            message.topic,
-            rows.packed(message.episode),
-            message.phase,
-            origin,
-            None,
-            rows.checksum(message),
-            message.payload,
-        )
-        table, *older = rows.tables_of(place)
-        if any(self.db.execute(f"SELECT 1 FROM {each} WHERE key = ?", (place,)).fetchall() for each in older):  # noqa: S608
-            return
-        marks = ", ".join("?" * len(row))
-        if self.db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row).rowcount != 1:  # noqa: S608
-            return
-        self.ranking.insert(place, worth, size)
-        self._count(worth, 1, size)
-        if worth == Worth.START:
-            self.starts[message.episode] = place
-        elif message.phase == "end":
-            self._end(message.episode)
+    def were_given(self, unused: Mapping[Lane, int]) -> None:
+        """Take numbers out of those that are void, in a transaction of its own; see Outbox.were_given."""
+        if self.voided:
+            with self.writing(forced=True):
+                for lane, (first, last) in self.voided.items():
+                    self.gaps.shrink_void(lane, first, last, min(last, unused.get(lane, last + 1) - 1))
+            self.voided = {}
 
-    def pack(self, messages: Sequence[Message]) -> None:
-        """Add delivered events of this epoch's event lane, all in one row."""
-        more, size = self.packs.insert(messages, self.age())
-        self._count(Worth.DELIVERED, more, size)
-        for message in messages:
-            if message.phase == "end":
-                self._end(message.episode)
+    def note_end(self, unused: Mapping[Lane, int] | None) -> None:
+        """Note in a transaction of its own that the store is closed in order; see Outbox.close."""
+        with self.writing(forced=True):
+            for lane, first in (unused or {}).items():
+                if self.highest(lane) < first <= self.reserved[lane]:
+                    self.set_reserved(lane, first - 1)
+            # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
+            exact = unused is not None or (self.exact and self.untouched)
+            self.set_meta("end", "exact" if exact else "closed")
+            self.keep_age()
 
-    def unpack(self, place: int) -> int:
-        """Delete a pack; return how many events it had."""
-        gone, size = self.packs.remove(place)
-        self._count(Worth.DELIVERED, -gone, -size)
-        return gone
+    # Messages, in transactions of their own
 
-    def change(self, place: int, worth: Worth, note: str | None = None) -> None:
-        """Give a row another worth, if it is there."""
-        for table in rows.tables_of(place):
-            query = f"SELECT worth, size FROM {table} WHERE key = ?"  # noqa: S608
-            found = self.db.execute(query, (place,)).fetchone()
-            if found is None or found[0] == worth:
-                continue
-            if note is None:
-                self.db.execute(f"UPDATE {table} SET worth = ? WHERE key = ?", (worth, place))  # noqa: S608
-            else:
-                self.db.execute(f"UPDATE {table} SET worth = ?, note = ? WHERE key = ?", (worth, note, place))  # noqa: S608
-            self._count(self.ranking.change(place, found[0], worth, found[1]), -1, -found[1])
-            self._count(worth, 1, found[1])
+    def bury(self, places: Sequence[int], why: str) -> None:
+        """Keep messages as dead, and tell that their numbers will not come.
 
-    def place_of(self, key: rows.Key) -> int | None:
-        """Return where a message is, or would be; None for one of another epoch that was never saved."""
-        epoch, lane, seq = key
-        if epoch == self.epoch:
-            return rows.place_of(lane, seq)
-        row = self.db.execute("SELECT key FROM message WHERE origin = ?", (rows.origin_of(key),)).fetchone()
-        return None if row is None else int(row[0])
-
-    def deliver(self, keys: deque[rows.Key]) -> None:
-        """Take some keys out, as many as one transaction allows, and note that the centre has these messages.
-
-        Unknown ones are ignored; only events of this epoch are kept for replay.
+        Raises:
+            StoreError: it could not be written.
         """
-        freed = 0
-        for _ in range(min(DONE_ROWS, len(keys))):
-            key = keys.popleft()
-            place = self.place_of(key)
-            if place is None:
-                continue
-            if key[1] == "media" or rows.lane_at(place) is None:
-                freed += self.remove(place) or 0
-            else:
-                self.change(place, Worth.DELIVERED)
-            if freed >= FREED_BYTES:
-                return
+        with self.writing():
+            for place in places:
+                self.entries.change(place, Worth.DEAD, why)
+                self.gaps.note_at(place, "evicted")
 
     def deliver_all(self, keys: Iterable[rows.Key]) -> None:
         """Note that the centre has these messages, some in a transaction; unknown ones are ignored.
@@ -286,59 +219,18 @@ class Books:
         rest = deque(keys)
         while rest:
             with self.writing(forced=True):
-                self.deliver(rest)
-
-    def remove(self, place: int) -> int | None:
-        """Delete a row; return its bytes, or None: it is not there."""
-        gone: int | None = None
-        for table in rows.tables_of(place):
-            query = f"DELETE FROM {table} WHERE key = ? RETURNING worth, size"  # noqa: S608
-            for worth, size in self.db.execute(query, (place,)).fetchall():
-                self._count(self.ranking.remove(place, worth), -1, -size)
-                gone = int(size)
-                self.stained = self.stained or rows.may_be_picture(place)
-        return gone
-
-    def forget(self, place: int, worth: int, size: int) -> None:
-        """Strike a row out that is ranked and not there."""
-        self._count(self.ranking.remove(place, worth), -1, -size)
-
-    # The order of worth
-
-    def rank(self, *, everything: bool = False) -> None:
-        """Write down what the newest rows are worth, when they are many; or in any case."""
-        if everything or self.ranking.fresh >= RANK_ROWS:
-            self._ended(self.ranking.rank())
+                self.entries.deliver(rest)
 
     def settle_starts(self, count: int) -> bool:
-        """Write down of some starts that their end is stored, too; return whether there may be more.
-
-        Done late and together, for a start and its end seldom lie on one page, and each page is written whole.
+        """Write down of some starts that they have ended; return whether there may be more. See Entries.settle.
 
         Raises:
             StoreError: it could not be written.
         """
-        if not self.ranking.ended:
+        if not self.entries.ranking.ended:
             return False
         with self.writing(forced=True):
-            found = self.ranking.settle(count)
-            self._ended(found)
-        return bool(found)
-
-    def _end(self, episode: str) -> None:
-        if (start := self.starts.pop(episode, None)) is not None:
-            self.ranking.end(start)
-
-    def _ended(self, found: Sequence[tuple[int, int, int]]) -> None:
-        for _, _, size in found:
-            self._count(Worth.START, -1, -size)
-            self._count(Worth.START_ENDED, 1, size)
-
-    def _count(self, worth: int, number: int, size: int) -> None:
-        """Note that rows came or went."""
-        tally = self.tally.setdefault(worth, [0, 0])
-        tally[0] += number
-        tally[1] += size
+            return self.entries.settle(count)
 
 
 def guard(epoch: str, place: int, number: int) -> int:

@@ -123,10 +123,8 @@ def _read(books: Books, aside: str, *, journalled: bool) -> None:
     books.epoch = books.meta["epoch"]
     _read_age(books)
     _read_numbers(books)
-    books.tally = books.ranking.load()
-    packed, size = books.packs.count()
-    counts = books.tally.setdefault(Worth.DELIVERED, [0, 0])
-    books.tally[Worth.DELIVERED] = [counts[0] + packed, counts[1] + size]
+    books.entries.epoch = books.epoch
+    books.entries.load()
     _read_starts(books)
     _take_possession(books)
 
@@ -157,7 +155,7 @@ def _see_the_end(books: Books, *, journalled: bool) -> dict[str, str]:
 
 def _read_age(books: Books) -> None:
     """Take up the age where the last run left it, which is known no better than from the last row it wrote."""
-    ages = [int(books.meta["age"]), books.packs.newest_age()]
+    ages = [int(books.meta["age"]), books.entries.packs.newest_age()]
     for stream in rows.STREAMS:
         query = "SELECT age, key FROM stored WHERE key BETWEEN ? AND ? ORDER BY key DESC LIMIT 1"
         ages += [age for age, _ in books.db.execute(query, rows.bounds(stream)).fetchall()]
@@ -178,20 +176,20 @@ def _read_starts(books: Books) -> None:
     """Read which starts have no end yet; an end that came is behind its start."""
     low, high = rows.bounds("event")
     place = low
-    while found := books.ranking.of(Worth.START, "event", place, 1000):
+    while found := books.entries.ranking.of(Worth.START, "event", place, 1000):
         place = found[-1]
         for start in found:
             for (episode,) in books.db.execute("SELECT episode FROM message WHERE key = ?", (start,)).fetchall():
-                books.starts[rows.unpacked(episode)] = start
-    first = max(min(books.starts.values(), default=high), books.highest("event") + low - LOOK_BACK)
+                books.entries.starts[rows.unpacked(episode)] = start
+    first = max(min(books.entries.starts.values(), default=high), books.highest("event") + low - LOOK_BACK)
     query = "SELECT episode FROM message WHERE key > ? AND key <= ? AND phase = 'end'"
     ends = [rows.unpacked(episode) for (episode,) in books.db.execute(query, (first, high)).fetchall()]
-    if books.starts:
-        packed, _ = books.packs.read(first + 1, high, books.epoch)
+    if books.entries.starts:
+        packed, _ = books.entries.packs.read(first + 1, high, books.epoch)
         ends += [message.episode for message in packed.values() if message.phase == "end"]
     for episode in ends:
-        if start := books.starts.pop(episode, 0):
-            books.ranking.end(start)
+        if start := books.entries.starts.pop(episode, 0):
+            books.entries.ranking.end(start)
 
 
 def _take_possession(books: Books) -> None:

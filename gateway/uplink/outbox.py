@@ -115,24 +115,13 @@ class Outbox:
         """
         try:
             try:
-                self._note_end(unused)
+                self._books.note_end(unused)
             except StoreError:
                 # On a full card: what is in the journal finds its place in the store, and leaves its own to the note.
                 self._books.checkpoint()
-                self._note_end(unused)
+                self._books.note_end(unused)
         finally:
             self.abandon()
-
-    def _note_end(self, unused: dict[Lane, int] | None) -> None:
-        books = self._books
-        with books.writing(forced=True):
-            for lane, first in (unused or {}).items():
-                if books.highest(lane) < first <= books.reserved[lane]:
-                    books.set_reserved(lane, first - 1)
-            # "none" while it is open: then a journal must be there at the next start. "exact": no number is lost.
-            exact = unused is not None or (books.exact and books.untouched)
-            books.set_meta("end", "exact" if exact else "closed")
-            books.keep_age()
 
     def abandon(self) -> None:
         """Let go of the file without writing anything: it is damaged, or the card is gone. Else `close` it."""
@@ -143,13 +132,7 @@ class Outbox:
 
     def reserve(self, lane: Lane, count: int) -> range:
         """Return `count` numbers that were never given before and never will be again, power cut or not."""
-        first = self._books.reserved[lane] + 1
-        self._books.untouched = False
-        with self._books.writing():
-            self._books.set_reserved(lane, first + count - 1)
-        # Into the store itself: a journal that loses its tail must not bring the numbers back.
-        self._books.checkpoint()
-        return range(first, first + count)
+        return self._books.reserve(lane, count)
 
     def reserved(self, lane: Lane) -> int:
         """Return the highest number of a lane that was ever reserved; right after `open`: that may have been used."""
@@ -161,12 +144,7 @@ class Outbox:
         Args:
             unused: of each lane the lowest number that no message was given; a lane that is missing: all were.
         """
-        books = self._books
-        if books.voided:
-            with books.writing(forced=True):
-                for lane, (first, last) in books.voided.items():
-                    books.gaps.shrink_void(lane, first, last, min(last, unused.get(lane, last + 1) - 1))
-            books.voided = {}
+        self._books.were_given(unused)
 
     # Messages
 
@@ -186,8 +164,8 @@ class Outbox:
             with self._books.writing():
                 for message in messages:
                     self._insert(message, delivered=delivered)
-                self._books.deliver(rest)  # after that: an alarm may be acknowledged before it is stored
-                self._books.rank()
+                self._books.entries.deliver(rest)  # after that: an alarm may be acknowledged before it is stored
+                self._books.entries.rank()
         except StoreError as error:
             if not store.is_full_error(error):
                 raise
@@ -217,14 +195,14 @@ class Outbox:
         try:
             with self._books.writing():
                 if many:
-                    self._books.pack(many)
-                self._books.deliver(rest)
+                    self._books.entries.pack(many)
+                self._books.entries.deliver(rest)
         except StoreError as error:
             if not store.is_full_error(error):
                 raise
             self.done(done)  # which may make room
             size = sum(len(message.payload) for message in many)
-            making_room(self._books, Worth.DELIVERED, size, lambda: self._books.pack(many))
+            making_room(self._books, Worth.DELIVERED, size, lambda: self._books.entries.pack(many))
             return
         self.done(rest)
 
@@ -234,12 +212,10 @@ class Outbox:
 
     def bury(self, key: Key, reason: str) -> None:
         """Keep a message as dead: it was refused for good, and its number will not come."""
-        with self._books.writing():
-            place = self._books.place_of(key)
-            if place is None:
-                return
-            self._books.change(place, Worth.DEAD, reason)
-            self._books.gaps.note_at(place, "evicted")
+        with self._books.explained():
+            place = self._books.entries.place_of(key)
+        if place is not None:
+            self._books.bury([place], reason)
 
     def pending(self, stream: Stream, after: int, limit: int) -> list[tuple[int, Message]]:
         """Return messages still to be delivered in the order of sending, each with its place.
@@ -252,10 +228,7 @@ class Outbox:
         found, damaged = read_waiting(self._books, stream, after, limit, CHUNK_BYTES)
         if damaged:
             self._books.corrupted += len(damaged)
-            with self._books.writing():
-                for place in damaged:
-                    self._books.change(place, Worth.DEAD, "changed on the card")
-                    self._books.gaps.note_at(place, "evicted")
+            self._books.bury(damaged, "changed on the card")
         return found
 
     def confirm(self, lane: Lane, upto: int, missing: Sequence[Range]) -> Iterator[None]:
@@ -300,7 +273,7 @@ class Outbox:
         while room.expire(self._books, kept):
             yield
         self.past.forget(self._kept.pictures)
-        if self._books.stained and self._books.age() >= self._clean_at:
+        if self._books.entries.stained and self._books.age() >= self._clean_at:
             self._clean_at = self._books.age() + CLEAN_SECONDS
             self._books.checkpoint(clean=True)
 
@@ -344,7 +317,7 @@ class Outbox:
     def _insert(self, message: Message, *, delivered: bool) -> None:
         if delivered and message.rank == Rank.PICTURE:
             return
-        self._books.insert(message, Worth.DELIVERED if delivered else worth_of(message))
+        self._books.entries.insert(message, Worth.DELIVERED if delivered else worth_of(message))
 
     def _force(self, message: Message, *, delivered: bool) -> None:
         """Store a message in a full store, or note that it is gone."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.errors import StoreError
 from gateway.uplink import store
-from gateway.uplink.books import FREED_BYTES
+from gateway.uplink.entries import FREED_BYTES
 from gateway.uplink.gaps import SETTLED_SECONDS
 from gateway.uplink.rows import STREAMS, Stream, bounds
 from gateway.uplink.worth import WAITING, Worth
@@ -85,10 +85,10 @@ def evict(books: Books, upto: Worth, size: int) -> list[int]:
     gone: list[int] = []
     freed = evicted = 0
     with books.writing(forced=True):
-        for place, worth, bytes_ in books.ranking.least(upto, LOOK_ROWS):
+        for place, worth, bytes_ in books.entries.ranking.least(upto, LOOK_ROWS):
             age, origin = _age_and_origin(books, place)
-            if books.remove(place) is None:
-                books.forget(place, worth, bytes_)  # the card has lost the row
+            if books.entries.remove(place) is None:
+                books.entries.forget(place, worth, bytes_)  # the card has lost the row
             gone.append(worth)
             freed += bytes_ + 200
             if worth >= WAITING:
@@ -122,7 +122,7 @@ def expire(books: Books, kept: Kept) -> bool:
         with books.writing(forced=True):
             freed = 0
             for place, age, origin in old:
-                freed += books.remove(place) or 0
+                freed += books.entries.remove(place) or 0
                 if worth >= WAITING:
                     _tell(books, place, origin, "expired", age)
                 if freed >= FREED_BYTES:
@@ -136,7 +136,7 @@ def _old(books: Books, worth: Worth, stream: Stream, upto: float) -> list[tuple[
     place, _ = bounds(stream)
     old: list[tuple[int, float, str | None]] = []
     with books.explained():
-        while not old and (found := books.ranking.of(worth, stream, place, EXPIRE_ROWS)):
+        while not old and (found := books.entries.ranking.of(worth, stream, place, EXPIRE_ROWS)):
             for place in found:
                 age, origin = _age_and_origin(books, place, pictures=worth == Worth.DEAD)
                 if age <= upto:
@@ -158,26 +158,26 @@ def _age_and_origin(books: Books, place: int, *, pictures: bool = False) -> tupl
 def _unpack_oldest(books: Books, upto: float = math.inf) -> bool:
     """Remove the pack that was made first, if there is one and it was made by `upto`; its pages are not overwritten."""
     with books.explained():
-        oldest = books.packs.oldest()
+        oldest = books.entries.packs.oldest()
     if oldest is None or oldest[1] > upto:
         return False
     with books.writing(forced=True, zeroing=False):
-        books.unpack(oldest[0])
+        books.entries.unpack(oldest[0])
     return True
 
 
 def _rank(books: Books) -> bool:
     """Rank what came last (see Books.rank), so that a start that crashes has little to look through."""
-    if not books.ranking.fresh:
+    if not books.entries.ranking.fresh:
         return False
     try:
         with books.writing(forced=True):
-            books.rank(everything=True)
+            books.entries.rank(everything=True)
     except StoreError as error:
         if store.is_full_error(error):
             return False
         raise
-    return books.ranking.fresh > 0
+    return books.entries.ranking.fresh > 0
 
 
 def _settle(books: Books) -> bool:

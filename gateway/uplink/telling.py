@@ -40,7 +40,7 @@ class Told:
 
 def counts(books: Books) -> dict[str, Any]:
     """Return rows and bytes waiting, dead and delivered rows, and the wall time of the oldest waiting one."""
-    waiting = [found for worth, found in books.tally.items() if worth >= WAITING]
+    waiting = [found for worth, found in books.entries.tally.items() if worth >= WAITING]
     walls: list[float] = []
     for stream in STREAMS:
         query = "SELECT wall, key FROM stored WHERE key BETWEEN ? AND ? AND worth >= ? ORDER BY key LIMIT 1"
@@ -49,8 +49,8 @@ def counts(books: Books) -> dict[str, Any]:
     return {
         "rows": sum(rows for rows, _ in waiting),
         "bytes": sum(size for _, size in waiting),
-        "dead": books.tally.get(Worth.DEAD, [0])[0],
-        "delivered": books.tally.get(Worth.DELIVERED, [0])[0],
+        "dead": books.entries.tally.get(Worth.DEAD, [0])[0],
+        "delivered": books.entries.tally.get(Worth.DELIVERED, [0])[0],
         "oldest_wall": min(walls, default=None),
         "evicted": books.evicted,
         "corrupted": books.corrupted,
