@@ -85,9 +85,14 @@ def test_a_card_that_cannot_be_written_stops_nothing(
     assert gateway.spool.status()["problem"]
     assert gateway.spool.status()["hint"]
     card.be("ok")
-    wait_for(lambda: not gateway.spool.status()["volatile"], "the card to be used again")
+    first = made[0].epoch
+
+    def back() -> bool:
+        status = gateway.spool.status()
+        return status["epoch"] == first and not status["volatile"]
+
+    wait_for(back, "the store on the card to be used again, and no fresh one")
     status = gateway.spool.status()
-    assert status["epoch"] == made[0].epoch
     void = {(lane, seq) for lane, gaps in status["gaps"].items() for seq in numbers_in(gaps.get("void", []))}
     given = {(one.lane, one.seq) for one in made if one.epoch == status["epoch"]}
     assert not void & given, "numbers that messages have are told as void"

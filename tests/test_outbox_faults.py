@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from gateway.condition import note_boot
 from gateway.errors import StoreError
 from gateway.uplink import store
+from gateway.uplink.books import Books
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.room import Kept
@@ -17,8 +22,6 @@ from gateway.wire.draft import Rank
 from tests.conftest import everything, message
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from gateway.wire.message import Message
 
 pytestmark = pytest.mark.usefixtures("tidy")
@@ -148,6 +151,71 @@ def test_a_card_that_fails_while_memory_moves_to_it_keeps_its_store(
     assert {each.id for each in everything(back, "alarm")} == ids
     assert len(list(everything(back, "saved"))) == 1
     back.close()
+
+
+def test_a_store_that_could_not_note_its_end_keeps_its_journal(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card refuses the very last write, and SQLite tidies the journal away: the next start finds it all the same."""
+    path = memory / "outbox.db"
+    outbox, ids = with_alarms(path)
+
+    def fails(*_given: object, **_named: object) -> None:
+        raise StoreError("an input/output error", "")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Books, "note_end", fails)
+        with pytest.raises(StoreError):
+            outbox.close()
+    again = Outbox.open(path, 8 << 20, 0)
+    assert (again.past.set_aside, again.epoch) == (None, outbox.epoch)
+    assert {each.id for each in everything(again, "alarm")} == ids
+    again.close()
+    assert sorted(file.name for file in memory.iterdir()) == ["outbox.db", "outbox.db.epoch"]
+
+
+def test_a_store_beside_which_no_file_can_be_made_is_not_damaged(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No room for a journal's name in the folder: it cannot be opened now, and is the same when it can."""
+    folder = memory / "full"
+    folder.mkdir()
+    path = folder / "outbox.db"
+    outbox, ids = with_alarms(path)
+    outbox.close()
+    (folder / "outbox.db-wal").mkdir()  # as good as no room: SQLite cannot make its journal
+    make = Path.open
+
+    def refuse(file: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        if "w" in mode and file.parent == folder:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return make(file, mode, *more, **named)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(StoreError) as caught:
+        Outbox.open(path, 8 << 20, 0)
+    assert not isinstance(caught.value, store.Damaged)
+    assert not store.aside_of(path, "damaged").exists()
+    (folder / "outbox.db-wal").rmdir()
+    again = Outbox.open(path, 8 << 20, 0)
+    assert {each.id for each in everything(again, "alarm")} == ids
+    again.close()
+
+
+@pytest.mark.parametrize("journal", [True, False])
+def test_a_cut_while_the_journal_is_kept_is_no_damage(memory: Path, journal: bool) -> None:
+    """The second name that the journal has meanwhile is taken back at the next start, or taken off."""
+    path = memory / "outbox.db"
+    outbox, ids = with_alarms(path)
+    shutil.copytree(memory, memory / "copy")
+    outbox.close()
+    path = memory / "copy" / "outbox.db"
+    kept = path.with_name("outbox.db-wal.kept")
+    if journal:
+        os.link(store.journal_of(path), kept)
+    else:
+        store.journal_of(path).rename(kept)
+    again = Outbox.open(path, 8 << 20, 0)
+    assert again.past.set_aside is None
+    assert not kept.exists()
+    assert {each.id for each in everything(again, "alarm")} == ids
+    again.close()
 
 
 def test_a_restart_without_a_time_server_forgets_no_clock(memory: Path) -> None:

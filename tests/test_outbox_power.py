@@ -157,6 +157,32 @@ def test_no_power_cut_costs_what_was_committed(memory: Path) -> None:
     assert verdict == Verdict(cuts=CUTS)
 
 
+def test_a_power_cut_while_the_journal_is_cut_off_is_no_damage(memory: Path) -> None:
+    """At any instant of it: the store is not taken for one that lost its journal, and what waits is there."""
+    home, wreck = memory / "home", memory / "wreck"
+    home.mkdir()
+    RECORD.clear()
+    outbox = Outbox.open(home / "outbox.db", min_free=0, open_file=RecordedConnection)
+    made = [message(Rank.END, seq, epoch=outbox.epoch) for seq in outbox.reserve("event", 20)]
+    outbox.put(made)
+    begun = len(RECORD)
+    outbox.expire()
+    outbox.abandon()
+    steps, rng, disk, at = list(RECORD), random.Random(5), Disk(), 0
+    assert [step.what for step in steps[begun:]].count("truncate") >= 1, "the journal is cut off"
+    for instant in range(begun, len(steps)):
+        while at < instant:
+            disk.do(steps[at])
+            at += 1
+        shutil.rmtree(wreck, ignore_errors=True)
+        wreck.mkdir()
+        disk.cut(wreck, rng)
+        again = Outbox.open(wreck / "outbox.db", min_free=0)
+        assert (again.past.set_aside, again.epoch) == (None, outbox.epoch)
+        assert list(everything(again, "event")) == made
+        again.abandon()
+
+
 def version_in(folder: Path, look: Path) -> int:
     """Return the version of a store, from a copy: SQLite tidies up what it opens."""
     shutil.rmtree(look, ignore_errors=True)

@@ -123,8 +123,15 @@ class Books:
         Args:
             clean: and cut it off, with the pictures that are in it; it grows again, which costs the file system some.
         """
-        self.read(f"PRAGMA wal_checkpoint({'TRUNCATE' if clean else 'PASSIVE'})")
-        self.entries.stained = self.entries.stained and not clean
+        if not clean:
+            self.read("PRAGMA wal_checkpoint(PASSIVE)")
+            return
+        with self.writing(forced=True):  # a store that is open must have a journal at the next start: not now
+            self.set_meta("end", "closed")
+        self.read("PRAGMA wal_checkpoint(TRUNCATE)")
+        with self.writing(forced=True):
+            self.set_meta("end", "none")
+        self.entries.stained = False
 
     def _pages(self, *, forced: bool) -> int:
         free = store.free_bytes(self.path)

@@ -114,14 +114,20 @@ class Outbox:
                 given by this object, so what was known when it was opened is known still.
         """
         try:
-            try:
-                self._books.note_end(unused)
-            except StoreError:
-                # On a full card: what is in the journal finds its place in the store, and leaves its own to the note.
-                self._books.checkpoint()
-                self._books.note_end(unused)
-        finally:
-            self.abandon()
+            self._end(unused)
+        except StoreError:
+            with store.keeping_journal(self.path):
+                self.abandon()
+            raise
+        self.abandon()
+
+    def _end(self, unused: dict[Lane, int] | None) -> None:
+        try:
+            self._books.note_end(unused)
+        except StoreError:
+            # On a full card: what is in the journal finds its place in the store, and leaves its own to the note.
+            self._books.checkpoint()
+            self._books.note_end(unused)
 
     def abandon(self) -> None:
         """Let go of the file without writing anything: it is damaged, or the card is gone. Else `close` it."""

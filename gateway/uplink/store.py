@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 PAGE = 1024
 """Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more."""
@@ -182,9 +182,38 @@ def prepare(path: str) -> bool:
     if path == MEMORY:
         return False
     journal = journal_of(Path(path))
+    with contextlib.suppress(OSError):
+        _put_back(journal, _kept_journal(path))
     if not Path(path).exists() and journal.exists():
         journal.rename(journal_of(aside_of(Path(path), "damaged")))
     return journal.exists() and journal.stat().st_size > 0
+
+
+@contextlib.contextmanager
+def keeping_journal(path: str) -> Iterator[None]:
+    """Have the journal stay while a store is closed that could not note its end.
+
+    SQLite removes a journal that it has written back, and then the next start takes it for lost. What is written back
+    once more changes nothing.
+    """
+    journal, kept = journal_of(Path(path)), _kept_journal(path)
+    with contextlib.suppress(OSError):
+        os.link(journal, kept)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            _put_back(journal, kept)
+
+
+def _kept_journal(path: str) -> Path:
+    return Path(path + "-wal.kept")
+
+
+def _put_back(journal: Path, kept: Path) -> None:
+    if kept.exists() and not journal.exists():
+        kept.rename(journal)
+    kept.unlink(missing_ok=True)
 
 
 def connect(
@@ -268,12 +297,19 @@ def free_bytes(path: str) -> int | None:
 
 
 def _writable(path: str) -> bool:
-    """Whether the file system lets us write the store: then a refusal comes from what is in the file."""
+    """Whether the file system lets us write the store and make a journal: then a refusal comes from the file itself.
+
+    A card without room for a single file more refuses the journal only.
+    """
+    attempt = Path(path + ".try")
     try:
-        with Path(path).open("r+b"):
+        with Path(path).open("r+b"), attempt.open("wb"):
             return not os.statvfs(path).f_flag & os.ST_RDONLY
     except OSError:
         return False
+    finally:
+        with contextlib.suppress(OSError):
+            attempt.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
