@@ -63,8 +63,8 @@ def test_the_edge_of_a_cloud_is_not_motion() -> None:
 def test_control_a_core_that_takes_the_field_of_light_as_exact_boxes_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
     """Control: without an allowance where the light is steep the same clouds are boxed."""
 
-    def exact(_: Field, field: NDArray[np.int16]) -> NDArray[np.int16]:
-        return np.right_shift(np.absolute(field), 4)
+    def exact(_: Field, field: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        return np.right_shift(np.absolute(field), 4), np.zeros_like(field)
 
     monkeypatch.setattr(Field, "slack", exact)
     assert boxes("asphalt", 7.0)[0] > 10
@@ -113,3 +113,34 @@ def test_a_cloud_of_which_only_the_front_shows_is_not_believed(monkeypatch: pyte
     assert followed(COMES_IN, lit=True, spread=700)
     monkeypatch.setattr(trust, "_EVEN", 0.0)
     assert followed(COMES_IN, lit=True, spread=300), "control: without the rule it is believed"
+
+
+def lit_by_leaves() -> int:
+    """Return in how many frames a field of light is seen on leaves that begin to swing after five seconds."""
+    random = np.random.default_rng(2)
+    leaves = cv2.GaussianBlur(random.normal(0, 1, (120, 160)), (0, 0), 2.0)
+    leaves = 110 + 45 * leaves / leaves.std()
+    rows, columns = np.arange(120)[:, None], np.arange(160)
+    detector = Detector(160, 120)
+    lit = 0
+    for i in range(100):
+        turn, wide = 2 * np.pi * max(0, i - 50) / 15, 4 * min(1.0, max(0, i - 50) / 10)
+        y = rows + 0.6 * wide * np.sin(1.3 * turn + columns / 40)
+        x = columns + wide * np.sin(turn + rows / 30)
+        swung = leaves[np.clip(y, 0, 119).astype(int), np.clip(x, 0, 159).astype(int)]
+        detector.step(np.clip(swung + random.normal(0, 2, swung.shape), 0, 255).astype(np.uint8), i / 10)
+        lit += detector._light.lit
+    return lit
+
+
+def test_leaves_are_no_field_of_light(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a field is steep much is allowed for only once it is known to be light; control: from the start."""
+    assert lit_by_leaves() == 0
+    slack = Field.slack
+
+    def at_once(self: Field, field: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        strong, steep = slack(self, field)
+        return strong + steep, steep
+
+    monkeypatch.setattr(Field, "slack", at_once)
+    assert lit_by_leaves() > 20

@@ -93,28 +93,28 @@ class Field:
         self._take_shares(level)
         return self._field
 
-    def slack(self, field: NDArray[np.int16]) -> NDArray[np.int16]:
-        """Return how far a field may be wrong, (height, width); valid until the next call.
+    def slack(self, field: NDArray[np.int16]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+        """Return how far a field may be wrong, (height, width), because it is strong, and because it is steep.
 
         Strong light has texture of its own: a sixteenth of it. Between the middles of two blocks the field is a
-        straight line, so where light begins within less than that it is off by up to half of the step.
+        straight line, so where light begins within less than that it is off by up to half of the step. Valid until the
+        next call.
         """
-        slack, slope = self._slack, self._slope
+        steep, slack = self._slope, self._slack
         half = _BLOCK // 2
-        np.subtract(field[:, _BLOCK:], field[:, :-_BLOCK], out=slack[:, half:-half])
-        slack[:, :half] = slack[:, half : half + 1]
-        slack[:, -half:] = slack[:, -half - 1 : -half]
+        np.subtract(field[:, _BLOCK:], field[:, :-_BLOCK], out=steep[:, half:-half])
+        steep[:, :half] = steep[:, half : half + 1]
+        steep[:, -half:] = steep[:, -half - 1 : -half]
+        np.absolute(steep, out=steep)
+        np.subtract(field[_BLOCK:], field[:-_BLOCK], out=slack[half:-half])
+        slack[:half] = slack[half]
+        slack[-half:] = slack[-half - 1]
         np.absolute(slack, out=slack)
-        np.subtract(field[_BLOCK:], field[:-_BLOCK], out=slope[half:-half])
-        slope[:half] = slope[half]
-        slope[-half:] = slope[-half - 1]
-        np.absolute(slope, out=slope)
-        np.maximum(slack, slope, out=slack)
-        np.right_shift(slack, 1, out=slack)
-        np.absolute(field, out=slope)
-        np.right_shift(slope, 4, out=slope)
-        np.add(slack, slope, out=slack)
-        return slack
+        np.maximum(steep, slack, out=steep)
+        np.right_shift(steep, 1, out=steep)
+        np.absolute(field, out=slack)
+        np.right_shift(slack, 4, out=slack)
+        return slack, steep
 
     def _middle(self, few: NDArray[np.int16] | NDArray[np.int32]) -> NDArray[np.int16]:
         """Return the mean of the middle two of each block's four samples."""

@@ -154,12 +154,16 @@ class Illumination:
         model = self._model
         np.subtract(now, field, out=self._without)
         np.subtract(model.difference, field, out=model.difference)
-        slack = self._field.slack(field)
+        slack, steep = self._field.slack(field)
         np.add(slack, self.unrest >> 2, out=slack)
         model.fire(slack)
-        left = self._count()
-        self.lit = left * 10 <= count * 9
-        if not self.lit:
+        self.lit = self._count() * 10 <= count * 9
+        if self.lit:
+            # Only now: where it is steep much may be wrong, and that would let leaves pass for light.
+            np.add(slack, steep, out=slack)
+            model.fire(slack)
+            left = self._count()
+        else:
             np.subtract(now, model.level, out=model.difference)
             model.fire(self.unrest >> 2)
             left = self._count()
