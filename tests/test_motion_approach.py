@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from gateway.motion import trust
 from gateway.motion.detector import Detector
+from gateway.motion.tracks import Tracks
 
 Plane = NDArray[np.uint8]
 HEIGHT, WIDTH = 360, 640
@@ -91,3 +93,32 @@ def test_control_a_core_that_believes_what_lives_believes_what_pulsates(monkeypa
     monkeypatch.setattr(trust, "_drifts", lambda _: True)
     monkeypatch.setattr(trust, "_approaches", lambda thing, _: thing.slow_hits >= 16)
     assert found(pulse(0, 1.0)) is not None
+
+
+def found_under_clouds(seed: int = 0) -> tuple[int, int]:
+    """Let clouds pass over the walker; return the frames in which he is boxed, and those in which something else is."""
+    random, street = np.random.default_rng(seed), Street(seed)
+    clouds = cv2.GaussianBlur(random.normal(0, 1, (HEIGHT, WIDTH + 4 * 200)), (0, 0), 60.0)
+    shade = 1 - 0.5 / (1 + np.exp(-7 * clouds / clouds.std()))
+    detector = Detector(WIDTH, HEIGHT)
+    right = wrong = 0
+    for i in range(200):
+        away = 45 - 1.4 * (i - LEARNT) / 10
+        there = (HORIZON + FOCAL * LENS / away, FOCAL * PERSON / away, abs(np.sin(i * 0.5))) if i >= LEARNT else ()
+        light = (street.frame(*there) / 255.0) ** 2.2 * shade[:, 4 * i : 4 * i + WIDTH]
+        motion = detector.step((255 * light ** (1 / 2.2)).astype(np.uint8), i / 10)
+        his = [box for box in motion.boxes if abs(box.x + box.w / 2 - 0.55) < 0.03]
+        right += bool(his)
+        wrong += len(his) < len(motion.boxes)
+    return right, wrong
+
+
+def test_who_comes_straight_at_the_camera_is_found_while_clouds_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clouds need not hide somebody far away (under two of five skies they nearly do); control: a core that waits for
+    steady light never finds him."""
+    right, wrong = found_under_clouds(1)
+    assert right > 60
+    assert wrong == 0
+    monkeypatch.setattr(trust, "_approaches", lambda *_: False)
+    monkeypatch.setattr(Tracks, "promising", lambda *_: False)
+    assert found_under_clouds(1)[0] < 10

@@ -205,8 +205,8 @@ class Tracks:
 
     def promising(self, thing: Thing, t: float) -> bool:
         """Say whether it may be who walks straight at the camera: it lives, alone, and gets nowhere for seconds."""
-        age, steady = t - thing.born, not (self.wary or self.lit)
-        return steady and _LATE < age < _HOPE and promising(thing) and self._clutter.alone(thing)
+        age = t - thing.born
+        return not self.wary and _LATE < age < _HOPE and promising(thing) and self._clutter.alone(thing)
 
     def forget(self, thing: Thing) -> list[int]:
         """Drop a track; return its id when it was confirmed."""

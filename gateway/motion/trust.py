@@ -78,7 +78,7 @@ def earned(
         or t - thing.born < 0.19
     ):
         return False
-    if not wary and not lit and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
+    if not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
         return True
     straight = thing.went >= (0.7 if small or thing.hits < 10 else 0.4) * thing.path
     return straight and thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
