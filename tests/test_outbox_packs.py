@@ -58,6 +58,28 @@ def test_what_is_packed_is_replayed(tmp_path: Path) -> None:
         assert told == set(range(2, 600, 2))
 
 
+def test_a_long_answer_unpacks_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The centre asks for all of a day: each step reads as much as it sends, so that an alarm waits for no more."""
+    outbox = Outbox.open(tmp_path / "outbox.db")
+    made: list[Message] = []
+    for _ in range(20):
+        made += delivered(outbox, 100)
+    read: list[int] = []
+    unpack = packs.unpack
+
+    def watch(body: bytes, epoch: str) -> list[Message]:
+        read.append(len(body))
+        return unpack(body, epoch)
+
+    monkeypatch.setattr(packs, "unpack", watch)
+    most = before = 0
+    for _ in outbox.replay("event", 1, 2000):
+        most, before = max(most, len(read) - before), len(read)
+    assert list(everything(outbox, "event")) == made
+    assert most <= 3
+    assert len(read) <= 2 * 20
+
+
 def test_a_replayed_event_waits_for_the_centre_like_any_other(tmp_path: Path) -> None:
     """It is there once, after a second question too, and delivered once more it is kept on."""
     outbox = Outbox.open(tmp_path / "outbox.db")

@@ -137,7 +137,7 @@ def _judge(verdict: Verdict, path: Path, promises: list[Promise], instant: int) 
             verdict.set_aside += 1
         found = {made.key for lane in LANES for _, made in outbox.pending(lane, 0, 100_000)}
         packed = {key for promise in promises if promise.step <= instant for key in promise.packed}
-        kept, damaged = outbox._books.entries.packs.read(*bounds("event"), outbox.epoch)
+        kept, damaged = outbox._books.entries.packs.read(*bounds("event"), outbox.epoch, 100_000)
         lost = (promised - finished - found) | (packed - {made.key for made in kept.values()})
         verdict.muddled += bool(damaged) or not ranked_as_stored(outbox)
         verdict.lost += bool(lost)

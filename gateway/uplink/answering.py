@@ -48,7 +48,7 @@ def replay(books: Books, lane: Lane, first: int, last: int, rows: int) -> Iterat
     query = "SELECT key, rank, alarm, worth FROM stored WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?"
     while first <= last:
         there = books.read(query, (low + first, low + last, rows))
-        packed = _packed(books, lane, first, last)
+        packed = _packed(books, lane, first, last, rows)
         places = sorted({place for place, *_ in there} | packed.keys())[:rows]
         upto = places[-1] - low if len(places) == rows else last
         try:
@@ -94,13 +94,13 @@ def _again(
             books.gaps.fill(lane, begin, end)
 
 
-def _packed(books: Books, lane: Lane, first: int, last: int) -> dict[int, Message]:
-    """Return what is in packs of a range, by place; packs that the card has changed go."""
+def _packed(books: Books, lane: Lane, first: int, last: int, most: int) -> dict[int, Message]:
+    """Return what is in packs of a range, the first `most` at least, by place; packs that the card has changed go."""
     if lane != "event":
         return {}
     low, _ = bounds(lane)
     with books.explained():
-        found, damaged = books.entries.packs.read(low + first, low + last, books.epoch)
+        found, damaged = books.entries.packs.read(low + first, low + last, books.epoch, most)
     for place in damaged:
         with books.writing(forced=True):
             books.corrupted += books.entries.unpack(place)

@@ -24,6 +24,10 @@ LOOK_BACK = 100_000
 """Numbers of the event lane in which the ends of starts are looked for when a store is opened."""
 
 
+LOOK_INTO_PACKS = 1024
+"""Delivered events behind the first open start that are looked through, too: a second's work on a small device."""
+
+
 class NewerError(Exception):
     """The store was written by a newer version of this program."""
 
@@ -185,7 +189,7 @@ def _read_starts(books: Books) -> None:
     query = "SELECT episode FROM message WHERE key > ? AND key <= ? AND phase = 'end'"
     ends = [rows.unpacked(episode) for (episode,) in books.db.execute(query, (first, high)).fetchall()]
     if books.entries.starts:
-        packed, _ = books.entries.packs.read(first + 1, high, books.epoch)
+        packed, _ = books.entries.packs.read(first + 1, high, books.epoch, LOOK_INTO_PACKS)
         ends += [message.episode for message in packed.values() if message.phase == "end"]
     for episode in ends:
         if start := books.entries.starts.pop(episode, 0):

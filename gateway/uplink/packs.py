@@ -25,6 +25,8 @@ LEAST = 16
 """Fewer events are kept in a row each: most of a pack would be its own."""
 MOST = 512
 """Events in one pack."""
+REMEMBERED = 3
+"""Packs that are kept unpacked; more than two seldom overlap."""
 _HEAD = struct.Struct(">HI?")
 """Lengths of an event's columns and of its text, and whether the text was deflated."""
 
@@ -35,7 +37,7 @@ class Packs:
     def __init__(self, db: sqlite3.Connection) -> None:
         """Take an open connection."""
         self._db = db
-        self._last: tuple[int, list[Message]] = (0, [])
+        self._latest: dict[int, list[Message]] = {}
         """What was unpacked last: a question is answered from one pack several times."""
 
     def count(self) -> tuple[int, int]:
@@ -56,7 +58,7 @@ class Packs:
 
     def remove(self, place: int) -> tuple[int, int]:
         """Delete a pack, if it is there; return how many rows and bytes that were."""
-        self._last = (0, [])
+        self._latest.clear()
         query = "DELETE FROM pack WHERE place = ? RETURNING rows, length(body)"
         found = self._db.execute(query, (place,)).fetchall()
         return (int(found[0][0]), int(found[0][1])) if found else (0, 0)
@@ -79,12 +81,21 @@ class Packs:
         query = "SELECT 1 FROM pack WHERE place <= ? AND last >= ? LIMIT 1"
         return bool(self._db.execute(query, (last, first)).fetchall())
 
-    def read(self, first: int, last: int, epoch: str) -> tuple[dict[int, Message], list[int]]:
-        """Return the events between two places, both included, by place; and the places of packs that are damaged."""
+    def read(self, first: int, last: int, epoch: str, most: int) -> tuple[dict[int, Message], list[int]]:
+        """Return the first events between two places, both included, by place; and the places of damaged packs.
+
+        Args:
+            first: place.
+            last: place.
+            epoch: of the store.
+            most: no pack is read any more when so many events are known that none in it can come before them.
+        """
         query = "SELECT place FROM pack WHERE place <= ? AND last >= ? ORDER BY place"
         found: dict[int, Message] = {}
         damaged: list[int] = []
         for (place,) in self._db.execute(query, (last, first)).fetchall():
+            if len(found) >= most and place > sorted(found)[most - 1]:
+                break
             try:
                 for message in self._unpacked(place, epoch):
                     here = place_of("event", message.seq)
@@ -95,12 +106,14 @@ class Packs:
         return found, damaged
 
     def _unpacked(self, place: int, epoch: str) -> list[Message]:
-        if self._last[0] != place:
+        if place not in self._latest:
             crc, body = self._db.execute("SELECT crc, body FROM pack WHERE place = ?", (place,)).fetchone()
             if crc != _crc(place, body):
                 raise ValueError("the card has changed a pack")
-            self._last = (place, unpack(body, epoch))
-        return self._last[1]
+            while len(self._latest) >= REMEMBERED:
+                del self._latest[next(iter(self._latest))]
+            self._latest[place] = unpack(body, epoch)
+        return self._latest[place]
 
 
 def pack(messages: Sequence[Message]) -> bytes:
