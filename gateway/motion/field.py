@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.motion.cells import OCTAVE
-from gateway.motion.patches import Patches
+from gateway.motion.patches import PATCH, Patches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,12 +79,15 @@ class Field:
         broken = self._broken(few, threshold[self._crop][lattice])
         np.copyto(self._few_levels, level[self._crop][lattice])
         changed = np.absolute(self._middle(few)) >= least
+        candidates = changed & ~broken
+        if np.count_nonzero(candidates) < PATCH:  # people and cars: most frames end here
+            return None
         middle = self._middle(self._unpedestalled(few))
         self._compare_edges(few, threshold[self._crop][lattice])
         # A thing hides what lies behind it, also amid a patch of light.
         there, kept = self._edges
         hidden = (there >= 2) & (kept * 2 < there)
-        lit = self._patches.whole(changed & ~broken & ~hidden, broken | hidden, _narrow(middle, least), *self._edges)
+        lit = self._patches.whole(candidates & ~hidden, broken | hidden, _narrow(middle, least), *self._edges)
         if not lit.any():
             return None
         # Blocks that say nothing of the light (a thing stands there) take it from those around them.
@@ -214,7 +217,7 @@ class Field:
             np.greater(steps, threshold[after], out=jumps)
             np.add(ends[0][after], jumps.view(np.uint8), out=ends[0][after])
             np.right_shift(steps, 1, out=steps)
-            jumps[changes >= steps] = False
+            jumps &= changes < steps
             np.add(ends[1][after], jumps.view(np.uint8), out=ends[1][after])
         for end, count in zip(ends, edges, strict=True):
             np.add(end[::2, ::2], end[::2, 1::2], out=count)

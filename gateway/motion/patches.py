@@ -16,7 +16,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_PATCH = 6  # blocks: less is no pool of light
+PATCH = 6
+"""Blocks: less is no pool of light."""
+
 _TOGETHER = 8  # patches looked at in one go
 _CLOSED = 4  # as many neighbours as there are: nothing is spread to what is known, or outside
 _EDGES = 8  # steps of what was learned that must be there to tell whether they are hidden
@@ -74,7 +76,7 @@ class Patches:
         # What covers a third of the picture without an edge of its own is light, whatever stands about it.
         good = [label > 0 and size * 3 >= self._area for label, size in enumerate(sizes)]
         bare = [False] * len(sizes)
-        small = [label for label, size in enumerate(sizes) if label > 0 and _PATCH <= size < self._area / 3]
+        small = [label for label, size in enumerate(sizes) if label > 0 and PATCH <= size < self._area / 3]
         for i in range(0, len(small), _TOGETHER):
             some = small[i : i + _TOGETHER]
             around = self._surround(np.array(some, np.uint16))
