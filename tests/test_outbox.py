@@ -256,6 +256,8 @@ def test_a_damaged_store_never_stops_the_gateway(tmp_path: Path, how: str) -> No
                     for seq in range(start, start + 20)
                 ]
             )
+        outbox.put_delivered([message(Rank.END, seq, epoch=outbox.epoch) for seq in range(201, 240)])
+        outbox.put([message(Rank.PICTURE, seq, epoch=outbox.epoch, size=900) for seq in outbox.reserve("media", 20)])
         outbox.done([(outbox.epoch, "event", seq) for seq in range(1, 50)])
         path = power_off(outbox, home / "copy")
         outbox.abandon()
@@ -263,6 +265,8 @@ def test_a_damaged_store_never_stops_the_gateway(tmp_path: Path, how: str) -> No
         again = Outbox.open(path)
         try:
             waiting(again)
+            finish(again.replay("event", 1, 240))
+            again.expire()
             new = again.reserve("event", 5)
             again.put([message(Rank.ALARM, number(again, "alarm"), epoch=again.epoch)])
         except store.Damaged:
