@@ -1,8 +1,8 @@
 """A Debian 13 that really runs: systemd as PID 1 over the rig's tree, a cable to this side, and means to do it harm.
 
 What is written goes into an upper layer, so that trees are never changed and a machine can be booted again as it was
-left. Not here: what is installed in it (conftest.py). What is not real in a container on this kind of machine: memory,
-task and processor limits, a negative OOMScoreAdjust, and any clock but this machine's.
+left. Not here: what is installed in it (conftest.py), and what is not real in a container on this kind of machine:
+limits of memory, tasks and processor, a negative OOMScoreAdjust, devices, and any clock but this machine's (guest.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The unit's restrictions in force, in a booted Debian 13: what must work works, what must not is refused.
 
-Not shown here, as containers on this kind of machine do not apply them: MemoryMax, TasksMax, a negative OOMScoreAdjust.
-Nor the camera's devices: a kernel without video4linux has none, and a device that is not allowed stands for all others.
+Not here, as containers on this kind of machine do not apply them or have none: MemoryMax, TasksMax, a negative
+OOMScoreAdjust, tunables, a camera's device (a device that is not allowed stands for all others). See test_guest.py.
 """
 
 from __future__ import annotations
