@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import room
-from gateway.uplink.fallback import CardOrMemory
+from gateway.uplink import packs, room
 from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.receipts import Ack, Receipt
 from gateway.uplink.room import Kept
-from gateway.uplink.tray import Tray
+from gateway.uplink.spool import Spool
 from gateway.uplink.writing import Writer
 from gateway.wire.draft import Rank, lane_of
 from gateway.wire.message import Message
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from gateway.uplink.lanes import Batch
+    from gateway.wire.draft import Lane
+
 pytestmark = pytest.mark.usefixtures("tidy")
 
 
@@ -28,8 +31,8 @@ class Turns:
     """The spool's inside, turned by hand instead of by its thread."""
 
     def __init__(self, path: Path, kept: Kept | None = None) -> None:
-        self.tray = Tray()
-        self.card = CardOrMemory(str(path), 64 << 20, 0, kept or Kept())
+        self.spool = Spool(path, 64 << 20, 0, kept)
+        self.tray, self.card = self.spool._tray, self.spool._store
         self.writer = Writer(self.tray, self.card)
 
     @property
@@ -112,3 +115,53 @@ def test_an_alarm_waits_for_one_step_of_the_hourly_work(memory: Path) -> None:
         steps += 1
     assert steps > 5
     turns.outbox.abandon()
+
+
+def asks(turns: Turns, *missing: Message) -> None:
+    """Have the centre say that it misses these, until that is carried out."""
+    done: list[bool] = []
+    receipt = Receipt(missing[-1].seq, tuple((one.seq, one.seq) for one in missing))
+    turns.spool.confirmed(Ack(turns.outbox.epoch, {missing[0].lane: receipt}), lambda: done.append(True))
+    while not done:
+        turns.turn()
+
+
+def fetched(turns: Turns, lane: Lane) -> list[Message]:
+    """Return what the link gets of a lane, from its start."""
+    answers: list[Batch | None] = []
+    turns.spool.fetch(lane, 0, 64, lambda _stream, batch: answers.append(batch))
+    turns.turn()
+    assert answers[0] is not None
+    return answers[0].messages
+
+
+@pytest.mark.parametrize("rank", [Rank.ALARM, Rank.END])
+def test_what_the_centre_misses_leaves_again_though_the_broker_had_it_a_moment_ago(turns: Turns, rank: Rank) -> None:
+    """A broker acknowledges, and dies before it hands on: the acknowledgement that is not on the card yet is void."""
+    made = turns.make(rank)
+    turns.spool.call(lambda _outbox: None)
+    turns.turn()
+    turns.spool.acknowledged([made.key])
+    turns.turn()
+    assert fetched(turns, made.lane) == [], "the centre has it, as far as anybody knows"
+    asks(turns, made)
+    assert fetched(turns, made.lane) == [made]
+    turns.spool.acknowledged([made.key])
+    turns.tray.unwritten._done_since = -1000.0
+    turns.turn()
+    assert turns.outbox.counts()["rows"] == 0, "and this time it has"
+
+
+def test_a_card_that_fails_when_the_centre_asks_costs_nothing_that_it_may_ask_for(
+    turns: Turns, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Delivered events wait in memory for the card; they are forgotten there when they are on it, and not before."""
+    made = [turns.make(Rank.END) for _ in range(packs.LEAST)]
+    turns.spool.acknowledged([one.key for one in made])
+    with monkeypatch.context() as broken:
+        broken.setattr(Outbox, "put_delivered", fails)
+        with pytest.raises(StoreError):
+            asks(turns, made[0])
+    asks(turns, made[0])
+    assert fetched(turns, "event") == made[:1]
+    assert turns.outbox.gaps() == {}

@@ -7,6 +7,7 @@ what the spool's own thread does and in which order (writing.py), the store itse
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Any
@@ -92,10 +93,18 @@ class Spool:
 
         def confirm(outbox: Outbox) -> Iterator[None]:
             with self._tray.lock:
-                delivered = self._tray.unwritten.take_delivered()
+                delivered = self._tray.unwritten.for_replay(math.inf)
                 seen = self._tray.settled(outbox.epoch)
             for chunk in chunks(delivered, packs.MOST):
                 outbox.put_delivered(chunk)
+                with self._tray.lock:
+                    self._tray.unwritten.kept_for_replay(chunk)
+                yield
+            # What the broker had before the centre spoke: written later it would take back what the centre asks for.
+            while noted := self._to_note():
+                outbox.done(noted)
+                with self._tray.lock:
+                    self._tray.unwritten.noted_done(noted)
                 yield
             if ack.epoch == outbox.epoch:
                 for lane, said in ack.lanes.items():
@@ -151,6 +160,10 @@ class Spool:
             self._tray.lock.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
+
+    def _to_note(self) -> list[Key]:
+        with self._tray.lock:
+            return self._tray.unwritten.to_note()
 
     # The deliver thread's side
 

@@ -170,6 +170,10 @@ class Unwritten:
         self._writing = frozenset()
         for message in messages:
             self._forget(message.key)
+        self.noted_done(done)
+
+    def noted_done(self, done: Iterable[Key]) -> None:
+        """Note that the card knows of these acknowledgements."""
         for key in done:
             self._done.pop(key, None)
 
@@ -198,12 +202,6 @@ class Unwritten:
         """Note that delivered messages are on the card."""
         for message in messages:
             self._delivered.pop(message.key, None)
-
-    def take_delivered(self) -> list[Message]:
-        """Return all delivered messages; they are forgotten here."""
-        found = list(self._delivered.values())
-        self._delivered.clear()
-        return found
 
     def _done_at(self) -> float:
         if len(self._done) >= DONE_COUNT:
