@@ -198,6 +198,55 @@ def test_a_store_beside_which_no_file_can_be_made_is_not_damaged(memory: Path, m
     again.close()
 
 
+@pytest.mark.parametrize("step", ["checkpoint", "set_meta"])
+def test_a_start_that_fails_after_a_kill_keeps_the_journal(
+    memory: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Killed, then a card that refuses a write once while the store is opened: the next attempt finds it as it was."""
+    path = memory / "outbox.db"
+    outbox, ids = with_alarms(path)
+    shutil.copytree(memory, memory / "copy")
+    outbox.close()
+    path = memory / "copy" / "outbox.db"
+
+    def fails(*_given: object, **_named: object) -> None:
+        raise StoreError("an input/output error", "")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Books, step, fails)
+        with pytest.raises(StoreError):
+            Outbox.open(path, 8 << 20, 0)
+    again = Outbox.open(path, 8 << 20, 0)
+    assert (again.past.set_aside, again.epoch) == (None, outbox.epoch)
+    assert {each.id for each in everything(again, "alarm")} == ids
+    again.close()
+
+
+def test_the_clock_of_a_boot_moves_from_memory_to_the_card(memory: Path) -> None:
+    """A card that could not be used at the start, when the clock was set: what was seen then can still be dated."""
+    path = memory / "outbox.db"
+    before = Outbox.open(path, 8 << 20, 0)
+    before.remember("an earlier boot", 5.0, 6.0)
+    before.remember("this boot", 7.0, 8.0)
+    before.close()
+    card = CardOrMemory(str(path), 8 << 20, 0, Kept())
+    busy = Outbox.open(path, 8 << 20, 0)
+    kept = card.use()
+    assert kept.path == store.MEMORY
+    kept.remember("this boot", None)
+    kept.remember("next boot", 9.0, 10.0)
+    busy.close()
+    card._reopen_at = 0.0
+    back = card.use()
+    assert back.path == str(path)
+    assert [(each["boot"], each["offset"]) for each in back.boots()] == [
+        ("an earlier boot", 5.0),
+        ("this boot", 7.0),
+        ("next boot", 9.0),
+    ]
+    back.close()
+
+
 @pytest.mark.parametrize("journal", [True, False])
 def test_a_cut_while_the_journal_is_kept_is_no_damage(memory: Path, journal: bool) -> None:
     """The second name that the journal has meanwhile is taken back at the next start, or taken off."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -101,4 +102,26 @@ def test_a_store_that_is_let_go_of_without_a_word_is_caught(small: Path) -> None
     (small / "ballast").unlink()
     again = Outbox.open(small / "outbox.db", min_free=0)
     assert again.past.set_aside is not None
+    again.close()
+
+
+def test_a_start_on_a_full_card_after_a_kill_is_no_damage(small: Path) -> None:
+    """Killed, and there is no room for the first write of the next start: the start after that finds it as it was."""
+    path = small / "outbox.db"
+    outbox = Outbox.open(path, min_free=0)
+    made = [message(Rank.ALARM, seq, epoch=outbox.epoch, size=500) for seq in outbox.reserve("alarm", 20)]
+    outbox.put(made)
+    (small / "killed").mkdir()
+    for file in (path, store.journal_of(path)):
+        shutil.copyfile(file, small / "killed" / file.name)
+    outbox.close()
+    path = small / "killed" / "outbox.db"
+    fill_up(small)
+    for _ in range(2):
+        with pytest.raises(StoreError, match="has no room"):
+            Outbox.open(path, min_free=0)
+    (small / "ballast").unlink()
+    again = Outbox.open(path, min_free=0)
+    assert (again.past.set_aside, again.epoch) == (None, outbox.epoch)
+    assert {one.id for one in everything(again, "alarm")} == {one.id for one in made}
     again.close()

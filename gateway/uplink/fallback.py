@@ -121,7 +121,7 @@ class CardOrMemory:
 
 
 def _move(memory: Outbox, card: Outbox) -> None:
-    """Put what waits in one store into the other.
+    """Put what waits in one store into the other, and what the one knows of the clocks of boots.
 
     Raises:
         StoreError: not all of it could be stored.
@@ -132,4 +132,8 @@ def _move(memory: Outbox, card: Outbox) -> None:
             for chunk in chunks(message for _, message in found):
                 card.put(chunk)
             place = found[-1][0]
+    known = {each["boot"] for each in card.boots()}
+    for each in memory.boots():
+        if each["boot"] not in known or each["offset"] is not None:
+            card.remember(**each)
     card.past.end(memory.epoch)

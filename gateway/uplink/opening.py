@@ -84,7 +84,7 @@ def _lying_aside(path: str) -> str:
 
 
 def _load(books: Books, aside: str, *, journalled: bool) -> Books:
-    """Load the books; close the file when they are of no use."""
+    """Load the books; close the file when they are of no use now, its journal kept for the next attempt."""
     try:
         try:
             _read(books, aside, journalled=journalled)
@@ -93,7 +93,8 @@ def _load(books: Books, aside: str, *, journalled: bool) -> Books:
         except (TypeError, ValueError, LookupError) as error:  # values that this program never writes
             raise store.Damaged(f"{books.path} holds nonsense: {error}", store.SET_ASIDE) from error
     except BaseException:
-        books.db.close()
+        with store.keeping_journal(books.path):
+            books.db.close()
         raise
     return books
 

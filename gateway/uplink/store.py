@@ -246,7 +246,8 @@ def connect(
         db.execute("BEGIN IMMEDIATE")  # takes the exclusive lock, and fails here rather than at the first alarm
         db.execute("COMMIT")
     except sqlite3.Error as error:
-        db.close()
+        with keeping_journal(path):
+            db.close()
         raise explain(error, path, opening=True) from error
     except UnicodeDecodeError as error:  # Python's own, while it words an error about damaged text
         db.close()
