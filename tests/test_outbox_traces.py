@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from gateway.errors import StoreError
 from gateway.uplink import store
 from gateway.uplink.books import Books
 from gateway.uplink.outbox import Outbox
@@ -75,6 +77,37 @@ def test_nothing_of_a_picture_is_left_in_the_journal(tmp_path: Path) -> None:
     now[0] = 25 * 3600.0
     outbox.expire()
     assert traces(journal, pictures) == traces(tmp_path / "outbox.db", pictures) == 0
+
+
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_store_whose_journal_was_cut_off_knows_that_it_has_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: bool
+) -> None:
+    """Where it is lost afterwards that is seen at the next start, also when the card refused to cut it off at first."""
+    outbox = Outbox.open(tmp_path / "outbox.db", 8 << 20, 0)
+    (number,) = outbox.reserve("alarm", 1)
+    with_pictures(outbox)
+    read = Books.read
+
+    def refuse(books: Books, query: str, *more: Any) -> Any:
+        if "TRUNCATE" in query:
+            raise StoreError("an input/output error", "")
+        return read(books, query, *more)
+
+    if refused:
+        with monkeypatch.context() as broken:
+            broken.setattr(Books, "read", refuse)
+            with pytest.raises(StoreError):
+                outbox.expire()
+        outbox.reserve("event", 1)  # writes the journal back
+    outbox.expire()
+    outbox.put([message(Rank.ALARM, number, epoch=outbox.epoch)])
+    (tmp_path / "copy").mkdir()
+    shutil.copyfile(outbox.path, tmp_path / "copy" / "outbox.db")
+    outbox.close()
+    again = Outbox.open(tmp_path / "copy" / "outbox.db", 8 << 20, 0)
+    assert again.past.set_aside is not None
+    again.close()
 
 
 def test_a_journal_without_pictures_keeps_its_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import packs, room
+from gateway.uplink import packs, room, unwritten
 from gateway.uplink.outbox import Outbox, chunks
 from gateway.uplink.receipts import Ack, Receipt
 from gateway.uplink.room import Kept
@@ -165,3 +165,21 @@ def test_a_card_that_fails_when_the_centre_asks_costs_nothing_that_it_may_ask_fo
     asks(turns, made[0])
     assert fetched(turns, "event") == made[:1]
     assert turns.outbox.gaps() == {}
+
+
+def test_an_alarm_that_the_centre_has_is_not_called_lost(turns: Turns, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the card stalls memory runs full: what was acknowledged makes room first, and no gap is told of it."""
+    monkeypatch.setattr(unwritten, "RAM_COUNT", 3)
+    heard, *unheard = (turns.make(Rank.ALARM) for _ in range(3))
+    turns.spool.acknowledged([heard.key])
+    unheard.append(turns.make(Rank.ALARM))
+    assert not turns.tray.unwritten.dropped
+    turns.turn()
+    assert turns.outbox.gaps() == {}
+    assert fetched(turns, "alarm") == unheard
+    turns.make(Rank.END)
+    for _ in range(3):
+        unheard.append(turns.make(Rank.ALARM))
+    assert sum(turns.tray.unwritten.dropped.values()) == 1, "what nobody has is counted"
+    turns.turn()
+    assert set(turns.outbox.gaps()) == {"event"}

@@ -131,6 +131,7 @@ class Books:
         self.read("PRAGMA wal_checkpoint(TRUNCATE)")
         with self.writing(forced=True):
             self.set_meta("end", "none")
+        self.read("PRAGMA wal_checkpoint(PASSIVE)")  # into the store itself: it knows then that a journal belongs to it
         self.entries.stained = False
 
     def _pages(self, *, forced: bool) -> int:

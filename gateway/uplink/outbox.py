@@ -280,8 +280,8 @@ class Outbox:
             yield
         self.past.forget(self._kept.pictures)
         if self._books.entries.stained and self._books.age() >= self._clean_at:
-            self._clean_at = self._books.age() + CLEAN_SECONDS
             self._books.checkpoint(clean=True)
+            self._clean_at = self._books.age() + CLEAN_SECONDS
 
     # What others are told
 

@@ -167,7 +167,7 @@ def _unpack_oldest(books: Books, upto: float = math.inf) -> bool:
 
 
 def _rank(books: Books) -> bool:
-    """Rank what came last (see Books.rank), so that a start that crashes has little to look through."""
+    """Rank what came last (see Entries.rank), so that a start that crashes has little to look through."""
     if not books.entries.ranking.fresh:
         return False
     try:

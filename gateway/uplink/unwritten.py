@@ -88,9 +88,13 @@ class Unwritten:
         candidates = [key for key in self._ram if key not in self._writing]
         if not candidates:
             return
-        key = min(candidates, key=lambda candidate: worth_of(self._ram[candidate][0]))
+        # An alarm that the centre has waits for the card, too: it is worth least of all, and is not lost.
+        key = min(candidates, key=lambda candidate: (candidate not in self._done, worth_of(self._ram[candidate][0])))
         message = self._ram[key][0]
         self._forget(key)
+        if key in self._done:
+            del self._done[key]
+            return
         self.dropped[f"{kind_of(message)}/{message.rank.value}"] += 1
         self._lost[key] = None
 
