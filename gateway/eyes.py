@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 """Most time from the start of an eye to its first frame: a Pi Zero needs ten for the imports and the sensor."""
+PATIENT_SECONDS = 240.0
+"""The same in the end: on a device that is too slow for the above, every eye would be killed, for ever."""
 REOPEN_SECONDS = 10.0
 """The same for a camera that is opened anew by a process that is there, beside the time for a picture."""
 PAUSES = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -60,7 +62,9 @@ def rungs(stall: float, reboot_after: float) -> tuple[Rung, ...]:
         Rung("flush", deadline=1.5 * stall, an_hour=30),
         Rung("reopen", deadline=stall + REOPEN_SECONDS, an_hour=12),
         # More than there are minutes in an hour: with its pauses it never stops trying.
-        Rung("new-eye", deadline=START_SECONDS, tries=5, an_hour=80, waits=PAUSES, again=True),
+        Rung(
+            "new-eye", deadline=START_SECONDS, patience=PATIENT_SECONDS, tries=5, an_hour=80, waits=PAUSES, again=True
+        ),
         Rung("reboot", deadline=180.0, an_hour=1, after=reboot_after),
     )
 
@@ -249,7 +253,9 @@ class Eye:
             useful.add("new-eye")
         if self._reboot is not None and self._reboot.possible:
             useful.add("reboot")
-        step = self.ladder.see(fault, now, useful, over=not there)
+        # A new eye that says it has no picture has failed; a flush or a reopening may still succeed in its time.
+        over = not there or (self.known.waits and self.ladder.last == "new-eye")
+        step = self.ladder.see(fault, now, useful, over=over)
         if not step:
             return []
         log.warning("eye %s: %s: recovery takes the step %s", self.name, fault, step)

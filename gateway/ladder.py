@@ -29,6 +29,9 @@ class Rung:
     """Stable word, as it is reported."""
     deadline: float
     """Seconds within which it must have helped."""
+    patience: float = 0.0
+    """The deadline doubles with each further try of an outage, up to so many seconds: what is slow gets its time at
+    last. Less than the deadline: it stays."""
     tries: int = 1
     """How often in one outage, before the next rung."""
     an_hour: int = 60
@@ -40,6 +43,10 @@ class Rung:
     """Not before the outage has lasted for so many seconds."""
     again: bool = False
     """Whether it is tried without end when no rung is left."""
+
+    def time_for(self, tried: int) -> float:
+        """Return the seconds within which it must have helped when it was tried so often before in this outage."""
+        return min(self.deadline * 2.0 ** min(tried, 16), max(self.deadline, self.patience))
 
 
 @dataclass(slots=True)
@@ -143,7 +150,7 @@ class Ladder:
             return ""
         outage.rung = max(outage.rung, number)
         outage.tries[rung.name] = tried + 1
-        outage.under_way, outage.until = rung.name, now + rung.deadline
+        outage.under_way, outage.until = rung.name, now + rung.time_for(tried)
         self._taken[rung.name].append(now)
         self.steps[rung.name] += 1
         self.last, self.cause = rung.name, outage.fault

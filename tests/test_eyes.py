@@ -7,7 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -102,6 +104,50 @@ def test_a_daemon_that_slept_does_not_blame_the_eye(joined: tuple[Eye, socket.so
     assert len(eye.tick(late)) == 1  # now it is silent, and its open episode ends
     assert eye.process.gone
     assert eye.known.code == "eye-silent"
+
+
+@pytest.fixture
+def mute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], Eye]]:
+    """An eye whose real process never says a word; called with a second, it is looked after as if it were that late."""
+    executable = tmp_path / "python"
+    executable.write_text("#!/bin/sh\nexec sleep 99\n")
+    executable.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(executable))
+    eye = Eye(CAMERA)
+    began = time.monotonic()
+
+    def look(second: float) -> Eye:
+        eye.tick(began + second)
+        wait_for(lambda: settled() or eye.tick(began + second), "the process to start or to go")
+        return eye
+
+    def settled() -> bool:
+        return not eye.process.blocked and (eye.process.pid is not None or not eye.process.there)
+
+    eye.start()
+    yield look
+    eye.kill()
+    wait_for(lambda: look(0.0).process.gone, "the process to go")
+
+
+def test_an_eye_that_starts_slowly_gets_there(mute: Callable[[float], Eye]) -> None:
+    """Each eye that has not opened in its time is killed and the next one gets twice as long, up to four minutes."""
+    starts = [0]
+    for second in range(700):
+        if mute(second).restarts == len(starts):
+            starts.append(second)
+    took = [after - before for before, after in pairwise(starts)]
+    assert [seconds // 30 for seconds in took] == [1, 1, 2, 4, 8], took
+
+
+def test_a_new_eye_that_says_it_failed_is_not_waited_for(mute: Callable[[float], Eye]) -> None:
+    """A new eye that tells of its trouble gives way to the next after the pause, not when its time is over."""
+    for second in range(40):
+        mute(second)
+    assert mute(40).restarts == 1
+    mute(40).known.take({"note": "trouble", "code": "camera-stalled", "message": "no picture", "hint": "look"})
+    mute(41)
+    assert mute(44).restarts == 2
 
 
 def test_a_moved_view_is_latched_at_once(joined: tuple[Eye, socket.socket]) -> None:

@@ -45,6 +45,15 @@ def test_a_step_that_failed_early_is_not_waited_for() -> None:
     assert ladder.see("died", 4.5, {"new"}) == "new"
 
 
+def test_what_is_slow_gets_its_time_at_last() -> None:
+    """Each further try of an outage may take twice as long, up to a limit; the next outage begins anew."""
+    ladder = Ladder((Rung("new", deadline=30.0, patience=100.0, tries=5, again=True),))
+    assert climb(ladder, 400) == [(0, "new"), (30, "new"), (90, "new"), (190, "new"), (290, "new"), (390, "new")]
+    ladder.see("", 400.0, ALL)
+    ladder.see("", 500.0, ALL)
+    assert [ladder.see("died", second, ALL) for second in (600.0, 629.0, 630.0)] == ["new", "", "new"]
+
+
 def test_what_helped_ends_the_outage_only_when_it_lasts() -> None:
     """After a steady minute the next fault begins at the bottom; before that it goes on where it was."""
     ladder = Ladder(RUNGS)
