@@ -7,6 +7,7 @@ Runs on the daemon's main thread; reads /proc and /sys only.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FACTS_SECONDS = 5.0
+NOTE_SECONDS = 60.0
+"""What the store was asked to note and does not know is noted again so often."""
 QUIET = frozenset({"clock-unsynchronised"})
 """Problems that stand in up/health only: every device without a clock chip has this one after every boot."""
 
@@ -53,8 +56,9 @@ class Condition:
         """Codes of problems that are no fault events, with `gateway/` before them."""
         self._heat = Heat()
         self._due = 0.0
-        self._offset: float | None = None
-        self._remembered = False
+        self._asked: float | None = None
+        """The offset that the store was last asked to note."""
+        self._note_at = -math.inf
 
     def tick(self, now: float) -> None:
         """Look again when it is time. `now` on the monotonic clock."""
@@ -66,7 +70,7 @@ class Condition:
             log.warning("%s degrees: %.0f %% of the frame rate", self.facts.temperature_c, self._heat.share * 100)
         self.share = self._heat.share
         self.synced = bool(self.facts.clock_synced)
-        self._note_clock()
+        self._note_clock(now)
 
     def faults(self, told: Collection[str]) -> dict[tuple[str, str], Fault]:
         """Return what is wrong with the device now, by `gateway` and code.
@@ -80,17 +84,27 @@ class Condition:
         loud = [problem for problem in found if problem.code not in QUIET]
         return {("gateway", problem.code): Fault(problem.message, problem.hint) for problem in loud}
 
-    def _note_clock(self) -> None:
-        """Have the store remember by how much this boot's clocks differ, once that is known, and when it changes."""
+    def _note_clock(self, now: float) -> None:
+        """Have the store remember by how much this boot's clocks differ, once that is known, and when it changes.
+
+        A store that could not write it is asked again, and so is another one that is in its place since.
+        """
         offset = time.time() - time.monotonic() if self.synced else None
-        known = self._offset
-        if offset is None or (known is not None and abs(offset - known) < 1.0):
-            if not self._remembered:
-                self._spool.call(lambda outbox: note_boot(outbox, self._boot))
+        known = {each["boot"]: each["offset"] for each in self._spool.status()["boots"]}
+        if self._boot in known and (offset is None or _same(offset, known[self._boot])):
+            return
+        if now < self._note_at and (offset is None or _same(offset, self._asked)):
+            return
+        self._note_at = now + NOTE_SECONDS
+        self._asked = offset
+        if offset is None:
+            self._spool.call(lambda outbox: note_boot(outbox, self._boot))
         else:
-            self._offset = offset
             self._spool.remember(self._boot, round(offset, 3), round(time.time(), 3))
-        self._remembered = True
+
+
+def _same(offset: float, known: float | None) -> bool:
+    return known is not None and abs(offset - known) < 1.0
 
 
 def note_boot(outbox: Outbox, boot: str) -> None:
