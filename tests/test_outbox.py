@@ -162,7 +162,7 @@ def test_gaps_and_boots_are_kept(tmp_path: Path) -> None:
     assert again.gaps() == {"event": {"evicted": [(3, 5), (9, 9)]}}
     assert [boot["boot"] for boot in again.boots()] == ["aaaaaaaa", "bbbbbbbb"]
     assert again.boots()[0] == {"boot": "aaaaaaaa", "offset": 3.0, "since": 1.6e9}
-    again.forget_gaps("event", 4)
+    finish(again.confirm("event", 4, []))
     assert again.gaps() == {"event": {"evicted": [(5, 5), (9, 9)]}}
 
 

@@ -135,6 +135,22 @@ def fetched(turns: Turns, lane: Lane) -> list[Message]:
     return answers[0].messages
 
 
+def test_what_the_centre_says_is_done_while_a_backlog_leaves(turns: Turns) -> None:
+    """Acknowledgements that go on coming neither hold it up nor become a commit each."""
+    done: list[bool] = []
+    made = [turns.make(Rank.END) for _ in range(40)]
+    turns.spool.call(lambda _outbox: None)
+    turns.turn()
+    turns.spool.acknowledged([made[0].key])
+    turns.spool.confirmed(Ack(turns.outbox.epoch, {"event": Receipt(0)}), lambda: done.append(True))
+    steps = 0
+    while not done:
+        turns.spool.acknowledged([made[1 + steps].key])
+        turns.turn()
+        steps += 1
+    assert steps <= 3
+
+
 @pytest.mark.parametrize("rank", [Rank.ALARM, Rank.END])
 def test_what_the_centre_misses_leaves_again_though_the_broker_had_it_a_moment_ago(turns: Turns, rank: Rank) -> None:
     """A broker acknowledges, and dies before it hands on: the acknowledgement that is not on the card yet is void."""

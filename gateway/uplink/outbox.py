@@ -298,11 +298,6 @@ class Outbox:
         """Return what else up/gap says, if there is anything: `partial`, and `former` epochs."""
         return {name: said for name, said in self._told.gaps().items() if name != "lanes"}
 
-    def forget_gaps(self, lane: Lane, upto: int) -> None:
-        """Forget gaps up to a number: the centre knows them."""
-        with self._books.writing():
-            self._books.gaps.cut(lane, upto)
-
     def remember(self, boot: str, offset: float | None, since: float | None = None) -> None:
         """Note a boot, and once the clock is right its offset (wall minus monotonic seconds), for up/clock."""
         with self._books.writing():

@@ -13,6 +13,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.uplink import packs
+from gateway.uplink.entries import DONE_ROWS
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import chunks
 from gateway.uplink.room import Kept
@@ -94,17 +95,19 @@ class Spool:
         def confirm(outbox: Outbox) -> Iterator[None]:
             with self._tray.lock:
                 delivered = self._tray.unwritten.for_replay(math.inf)
+                # What the broker had before the centre spoke: written later it would take back what is asked for.
+                noted = self._tray.unwritten.to_note(None)
                 seen = self._tray.settled(outbox.epoch)
             for chunk in chunks(delivered, packs.MOST):
                 outbox.put_delivered(chunk)
                 with self._tray.lock:
                     self._tray.unwritten.kept_for_replay(chunk)
                 yield
-            # What the broker had before the centre spoke: written later it would take back what the centre asks for.
-            while noted := self._to_note():
-                outbox.done(noted)
+            for first in range(0, len(noted), DONE_ROWS):
+                some = noted[first : first + DONE_ROWS]
+                outbox.done(some)
                 with self._tray.lock:
-                    self._tray.unwritten.noted_done(noted)
+                    self._tray.unwritten.noted_done(some)
                 yield
             if ack.epoch == outbox.epoch:
                 for lane, said in ack.lanes.items():
@@ -160,10 +163,6 @@ class Spool:
             self._tray.lock.notify()
         self._thread.join(timeout)
         return not self._thread.is_alive()
-
-    def _to_note(self) -> list[Key]:
-        with self._tray.lock:
-            return self._tray.unwritten.to_note()
 
     # The deliver thread's side
 

@@ -161,13 +161,13 @@ class Unwritten:
             return None
         return chunk, noted
 
-    def to_note(self) -> list[Key]:
-        """Return acknowledgements for one transaction.
+    def to_note(self, most: int | None = DONE_ROWS) -> list[Key]:
+        """Return acknowledgements for one transaction, or with None all that may be noted now.
 
         Of what comes to the card with a later chunk the acknowledgement is noted with that one.
         """
         known = (key for key in self._done if key not in self._ram or key in self._writing)
-        return list(itertools.islice(known, DONE_ROWS))
+        return list(itertools.islice(known, most))
 
     def written(self, messages: Sequence[Message], done: Sequence[Key]) -> None:
         """Note that what `begin` gave is on the card."""
