@@ -12,6 +12,7 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.device import health
+from gateway.device.heartbeat import boot_offset
 from gateway.device.heat import Heat
 from gateway.device.problems import problems
 from gateway.faults import Fault
@@ -100,7 +101,7 @@ class Condition:
         if offset is None:
             self._spool.call(lambda outbox: note_boot(outbox, self._boot))
         else:
-            self._spool.remember(self._boot, round(offset, 3), round(time.time(), 3))
+            self._spool.remember(**boot_offset(self._boot, wall=time.time(), mono=time.monotonic(), synced=True))
 
 
 def _same(offset: float, known: float | None) -> bool:
