@@ -120,7 +120,7 @@ def test_socket_journal_and_self_test(gateway: Callable[..., Machine]) -> None:
     def works() -> bool:
         return "[ ok ] camera.cam0" in machine.run("gateway", "selftest", check=False)
 
-    wait_for(works, "the self-test to see frames")
+    wait_for(works, "the self-test to see frames", 60.0)
     told = machine.run("gateway", "selftest", check=False)
     print(told)
     assert machine.code in {0, 1}, told
