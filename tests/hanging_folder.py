@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 
 
 def _serve(mountpoint: str, source: str, switch: str) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.uplink.rows import unpacked
 from gateway.wire.draft import LANES
 from gateway.wire.message import inflate, read_label
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import states
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ that lies about synchronising is not in it.
 from __future__ import annotations
 
 import random
+import shutil
 import sqlite3
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
 SECTOR = 512
 VFS_NAME = "recording"
@@ -203,3 +204,18 @@ def _apply(content: bytearray, step: Step) -> None:
     if len(content) < step.offset:
         content.extend(bytes(step.offset - len(content)))
     content[step.offset : step.offset + len(step.data)] = step.data
+
+
+def cut_at(
+    instants: Iterable[int], steps: Sequence[Step], wreck: Path, rng: random.Random, disk: Disk | None = None
+) -> Iterator[int]:
+    """Cut the power before each of these steps, in order; yield it, the files in `wreck` as that might leave them."""
+    disk, at = disk or Disk(), 0
+    for instant in instants:
+        for step in steps[at:instant]:
+            disk.do(step)
+        at = instant
+        shutil.rmtree(wreck, ignore_errors=True)
+        wreck.mkdir()
+        disk.cut(wreck, rng)
+        yield instant

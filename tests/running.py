@@ -16,7 +16,7 @@ from gateway.contract.check import validate
 from gateway.control import SOCKET_NAME, ask
 from gateway.errors import GatewayError
 from gateway.wire.message import inflate
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 ROOT = "citycam/v1/north/gw-0412"
 STREET = "street?scene=corner&seed=3"

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 from gateway.uplink.broker import Broker
-from tests.conftest import Gateway, wait_for
+from tests.conftest import Gateway
+from tests.mosquitto import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

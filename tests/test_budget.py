@@ -12,7 +12,7 @@ import pytest
 from gateway.budget import DAY_SECONDS, SMALL_PICTURE, STORM_SECONDS, Budget
 from gateway.wire.draft import Draft, Kind, Rank, uuid7
 from gateway.wire.message import Address, Message, Moment, make_message
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, make_clip
 
 ZONE = {"id": "lane", "purpose": "bus-lane"}

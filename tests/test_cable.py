@@ -14,7 +14,8 @@ from gateway.settings import BrokerSettings
 from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
 from tests.cable import FAR, Cable, traffic, why_not
-from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ROOT, Gateway
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

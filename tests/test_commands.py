@@ -16,7 +16,7 @@ from gateway.uplink.broker import Broker
 from gateway.uplink.commands import BURST, REMEMBERED, Command, Gate, Refusal
 from gateway.uplink.mqtt import Connection
 from gateway.wire.message import inflate, read_label
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, check_contract, make_clip, states
 
 WALL = 1_790_000_000.0

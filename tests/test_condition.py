@@ -12,7 +12,7 @@ from gateway.condition import NOTE_SECONDS, Condition
 from gateway.errors import StoreError
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

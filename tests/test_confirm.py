@@ -16,8 +16,8 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import LANES
-from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.ledger import Number, acknowledged, heard_by, last_gap, unexplained
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, make_clip
 
 if TYPE_CHECKING:

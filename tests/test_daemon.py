@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from gateway.wire.message import read_label
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, STREET, Gateway, check_contract, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

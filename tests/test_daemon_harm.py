@@ -19,7 +19,7 @@ from gateway.daemon import Daemon
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Message
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

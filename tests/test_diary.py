@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from gateway import logs
 from gateway.diary import BATCHES_A_DAY, BURST, CARD_FILE, FILE_BYTES, OLD_FILE, RUN_FILE, Diary, kept, readable
-from tests.conftest import Mosquitto
+from tests.mosquitto import Mosquitto
 from tests.running import Gateway, make_clip
 
 DAY = 86400

@@ -17,7 +17,7 @@ import pytest
 from gateway.channel import Channel
 from gateway.eyes import Eye
 from gateway.wire.draft import Draft, Phase, Rank, pack_draft, pack_note, random_uuid7
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 
 CAMERA = {"name": "cam0", "stall_s": 1.0, "picture_kb": 40}
 BEAT = {"note": "beat", "view": "ok", "moved": False, "dropped": {"end": 1, "picture": 2}, "pictures_dropped": 3}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from gateway.uplink import store
+from gateway.uplink import beside, store
 from gateway.uplink.former import HIGHEST, KEPT
 from gateway.uplink.gaps import TOLD_RANGES
 from gateway.uplink.outbox import Outbox
@@ -97,7 +97,7 @@ def test_a_gap_grows_over_what_has_arrived_and_not_over_what_has_not(memory: Pat
 @given(st.lists(st.tuples(st.sampled_from(["void", "evicted", "expired"]), st.integers(1, 60), st.integers(0, 9))))
 def test_gaps_are_the_set_of_what_was_noted(notes: Any) -> None:
     """Whatever is noted, cut and filled, the ranges say just that, as few as can be."""
-    outbox = Outbox.open(store.MEMORY, 8 << 20, 0)
+    outbox = Outbox.open(beside.MEMORY, 8 << 20, 0)
     expected: dict[str, set[int]] = {"void": set(), "evicted": set(), "expired": set()}
     with outbox._books.writing():
         for why, first, more in notes:

@@ -10,8 +10,8 @@ import pytest
 
 from gateway.eyes import Eye
 from gateway.settings import CameraSettings
-from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.device_trees import plant, three_b_plus
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.hanging_folder import HangingFolder
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

@@ -21,8 +21,8 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wire.message import inflate
-from tests.conftest import Mosquitto, Sniffer, wait_for
 from tests.ledger import Heard, Number, committed, hand_over, heard_by, keep, last_gap, unexplained
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, make_clip
 
 if TYPE_CHECKING:

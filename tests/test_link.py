@@ -16,7 +16,8 @@ from gateway.uplink.link import Link
 from gateway.uplink.receipts import read_ack
 from gateway.wire.draft import Rank
 from gateway.wire.message import inflate, read_label
-from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ADDRESS, ROOT, Gateway
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

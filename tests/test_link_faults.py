@@ -13,7 +13,8 @@ import pytest
 
 from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
-from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ROOT, Gateway
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.strange_broker import Strange, reason_of
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 
 from gateway.uplink.broker import Broker, Protocol
 from gateway.wire.draft import Rank
-from tests.conftest import ADDRESS, Gateway, Mosquitto, find_mosquitto, wait_for
+from tests.conftest import ADDRESS, Gateway
+from tests.mosquitto import Mosquitto, find_mosquitto, wait_for
 from tests.strange_broker import reason_of
 
 if TYPE_CHECKING:

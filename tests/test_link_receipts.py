@@ -10,7 +10,8 @@ import pytest
 from gateway.uplink.mqtt import Connection
 from gateway.uplink.receipts import read_ack
 from gateway.wire.draft import Rank
-from tests.conftest import ADDRESS, ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ADDRESS, ROOT, Gateway
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path

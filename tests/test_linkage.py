@@ -16,7 +16,7 @@ import pytest
 from gateway.linkage import NETWORK_MANAGER, NETWORKD, SPREAD, Linkage
 from gateway.reboot import Reboot
 from gateway.state import Memory
-from tests.conftest import Mosquitto, wait_for
+from tests.mosquitto import Mosquitto, wait_for
 from tests.running import Gateway, make_clip
 
 HOUR = 3600

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import random
-import shutil
 import sqlite3
 from pathlib import Path
 
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import schema, store
+from gateway.uplink import beside, schema, store
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
 from gateway.wire.message import Message
-from tests.conftest import finish, message
+from tests.conftest import finish, message, power_off
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -32,14 +31,6 @@ def fresh(outbox: Outbox, rank: Rank, **more: object) -> Message:
 def waiting(outbox: Outbox) -> list[Message]:
     """Return everything that is still to be delivered, lane by lane."""
     return [found for lane in LANES for _, found in outbox.pending(lane, 0, 100_000)]
-
-
-def power_off(outbox: Outbox, target: Path) -> Path:
-    """Copy the store's files as they are now, as after kill -9; return the copy's path."""
-    target.mkdir()
-    for file in Path(outbox.path).parent.glob("outbox.db*"):
-        shutil.copy(file, target)
-    return target / "outbox.db"
 
 
 def test_what_is_put_comes_back_in_the_order_of_numbers(tmp_path: Path) -> None:
@@ -194,7 +185,7 @@ def test_a_store_of_a_newer_version_is_set_aside(tmp_path: Path) -> None:
     db.close()
     again = Outbox.open(path)
     assert again.epoch != outbox.epoch
-    assert store.aside_of(path, "newer").stat().st_size > 0
+    assert beside.aside_of(path, "newer").stat().st_size > 0
 
 
 def test_a_folder_that_is_not_there_says_what_to_do(tmp_path: Path) -> None:
@@ -210,7 +201,7 @@ def test_a_second_opener_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="in use") as caught:
         Outbox.open(tmp_path / "outbox.db")
     assert "other gateway" in caught.value.hint
-    assert not store.aside_of(tmp_path / "outbox.db", "damaged").exists()
+    assert not beside.aside_of(tmp_path / "outbox.db", "damaged").exists()
     outbox.put([fresh(outbox, Rank.ALARM)])
     outbox.close()
 
@@ -220,7 +211,7 @@ DAMAGES = ("flip", "flips", "truncate", "zero-page", "no-journal", "short-journa
 
 def damage(path: Path, how: str, rng: random.Random) -> None:
     """Do to a store what cards do."""
-    target = store.journal_of(path) if "journal" in how else path
+    target = beside.journal_of(path) if "journal" in how else path
     raw = bytearray(target.read_bytes())
     if how.startswith("flip"):
         for _ in range(1 if how == "flip" else 20):
@@ -272,7 +263,7 @@ def test_a_damaged_store_never_stops_the_gateway(tmp_path: Path, how: str) -> No
         except store.Damaged:
             # Found while it was read: the spool then sets it aside and opens a fresh one.
             again.abandon()
-            store.set_aside(path, "damaged")
+            beside.set_aside(path, "damaged")
             again = Outbox.open(path)
             new = again.reserve("event", 5)
             again.put([message(Rank.ALARM, number(again, "alarm"), epoch=again.epoch)])

@@ -12,7 +12,8 @@ from gateway.uplink.broker import Broker
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import Rank
 from tests.card import Card
-from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, message, wait_for
+from tests.conftest import ROOT, Gateway, message
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

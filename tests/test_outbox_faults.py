@@ -12,7 +12,7 @@ import pytest
 
 from gateway.condition import note_boot
 from gateway.errors import StoreError
-from gateway.uplink import store
+from gateway.uplink import beside, store
 from gateway.uplink.books import Books
 from gateway.uplink.fallback import CardOrMemory
 from gateway.uplink.outbox import Outbox
@@ -68,7 +68,7 @@ def test_a_power_cut_between_setting_aside_and_the_fresh_store_loses_nothing(mem
     path = memory / "outbox.db"
     old, ids = with_alarms(path)
     old.close()
-    store.set_aside(path, "damaged")
+    beside.set_aside(path, "damaged")
     if begun:
         store.connect(str(path)).close()
     fresh = Outbox.open(path, 8 << 20, 0)
@@ -108,9 +108,9 @@ def test_salvage_tries_again_what_could_not_be_stored(memory: Path, monkeypatch:
     path = memory / "outbox.db"
     old, ids = with_alarms(path)
     old.close()
-    store.set_aside(path, "damaged")
+    beside.set_aside(path, "damaged")
     fresh = Outbox.open(path, 8 << 20, 0)
-    salvage = Salvage(store.aside_of(path, "damaged"))
+    salvage = Salvage(beside.aside_of(path, "damaged"))
 
     def fails(*_given: object, **_named: object) -> None:
         raise StoreError("an input/output error", "")
@@ -191,7 +191,7 @@ def test_a_store_beside_which_no_file_can_be_made_is_not_damaged(memory: Path, m
     with pytest.raises(StoreError) as caught:
         Outbox.open(path, 8 << 20, 0)
     assert not isinstance(caught.value, store.Damaged)
-    assert not store.aside_of(path, "damaged").exists()
+    assert not beside.aside_of(path, "damaged").exists()
     (folder / "outbox.db-wal").rmdir()
     again = Outbox.open(path, 8 << 20, 0)
     assert {each.id for each in everything(again, "alarm")} == ids
@@ -232,7 +232,7 @@ def test_the_clock_of_a_boot_moves_from_memory_to_the_card(memory: Path) -> None
     card = CardOrMemory(str(path), 8 << 20, 0, Kept())
     busy = Outbox.open(path, 8 << 20, 0)
     kept = card.use()
-    assert kept.path == store.MEMORY
+    assert kept.path == beside.MEMORY
     kept.remember("this boot", None)
     kept.remember("next boot", 9.0, 10.0)
     busy.close()
@@ -257,9 +257,9 @@ def test_a_cut_while_the_journal_is_kept_is_no_damage(memory: Path, journal: boo
     path = memory / "copy" / "outbox.db"
     kept = path.with_name("outbox.db-wal.kept")
     if journal:
-        os.link(store.journal_of(path), kept)
+        os.link(beside.journal_of(path), kept)
     else:
-        store.journal_of(path).rename(kept)
+        beside.journal_of(path).rename(kept)
     again = Outbox.open(path, 8 << 20, 0)
     assert again.past.set_aside is None
     assert not kept.exists()
@@ -287,7 +287,7 @@ def test_salvage_brings_the_clocks_of_boots_along(memory: Path) -> None:
         old.remember(f"{number:08x}", float(number), 1.6e9)
     old.remember("0000cafe", None)
     old.close()
-    store.set_aside(path, "damaged")
+    beside.set_aside(path, "damaged")
     fresh = Outbox.open(path, 8 << 20, 0)
     note_boot(fresh, "0000cafe")
     fresh.remember("0000cafe", 9.5, 1.7e9)

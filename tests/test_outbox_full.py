@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import store
+from gateway.uplink import beside
 from gateway.uplink.broker import Broker
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import Rank
-from tests.conftest import Gateway, everything, message, wait_for
+from tests.conftest import Gateway, everything, message
+from tests.mosquitto import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +87,7 @@ def test_a_stop_on_a_full_card_is_no_damage(small: Path) -> None:
     (small / "ballast").unlink()
     again = Outbox.open(path, min_free=0)
     assert again.past.set_aside is None
-    assert not store.aside_of(path, "damaged").exists()
+    assert not beside.aside_of(path, "damaged").exists()
     assert again.epoch == alarm.epoch
     there = [*everything(again, "alarm"), *everything(again, "event")]
     assert {one.id for one in there} >= {one.id for one in kept}
@@ -112,7 +113,7 @@ def test_a_start_on_a_full_card_after_a_kill_is_no_damage(small: Path) -> None:
     made = [message(Rank.ALARM, seq, epoch=outbox.epoch, size=500) for seq in outbox.reserve("alarm", 20)]
     outbox.put(made)
     (small / "killed").mkdir()
-    for file in (path, store.journal_of(path)):
+    for file in (path, beside.journal_of(path)):
         shutil.copyfile(file, small / "killed" / file.name)
     outbox.close()
     path = small / "killed" / "outbox.db"

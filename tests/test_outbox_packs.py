@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gateway.uplink import packs
-from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.storing import chunks
 from gateway.wire.draft import Rank
 from gateway.wire.message import Message, plain
-from tests.conftest import everything, finish, message
+from tests.conftest import everything, finish, message, power_off
 
 pytestmark = pytest.mark.usefixtures("tidy")
 
@@ -50,7 +50,7 @@ def test_what_is_packed_is_replayed(tmp_path: Path) -> None:
     outbox.done([single.key])
     assert packs_in(outbox) == 2
     assert outbox.counts() | {"bytes": 0} == outbox.counts() | {"rows": 0, "delivered": 401, "bytes": 0}
-    again = Outbox.open(copy_of(outbox, tmp_path / "copy"))
+    again = Outbox.open(power_off(outbox, tmp_path / "copy"))
     for one in (outbox, again):
         finish(one.confirm("event", single.seq, [(2, 599), (650, single.seq)]))
         assert list(everything(one, "event")) == [*made[1:300], *made[349:], single]
@@ -94,14 +94,6 @@ def test_a_replayed_event_waits_for_the_centre_like_any_other(tmp_path: Path) ->
     assert outbox.gaps() == {}
 
 
-def copy_of(outbox: Outbox, place: Path) -> Path:
-    """Copy a store as it is now, as after kill -9; return the copy."""
-    place.mkdir()
-    for file in Path(outbox.path).parent.glob("outbox.db*"):
-        shutil.copy(file, place)
-    return place / "outbox.db"
-
-
 def test_a_store_with_nothing_but_packs_starts_where_it_was(tmp_path: Path) -> None:
     """After a crash: no number of a pack is void or given again, the age goes on, and ends in packs count."""
     now = [100.0]
@@ -111,7 +103,7 @@ def test_a_store_with_nothing_but_packs_starts_where_it_was(tmp_path: Path) -> N
     now[0] += 5000.0
     made = [message(Rank.UPDATE, seq, epoch=outbox.epoch) for seq in outbox.reserve("event", 40)]
     outbox.put_delivered([replace(made[20], phase="end", episode=start.episode), *made[:20], *made[21:]])
-    again = Outbox.open(copy_of(outbox, tmp_path / "copy"))
+    again = Outbox.open(power_off(outbox, tmp_path / "copy"))
     assert again._books.age() >= 5000
     assert again.gaps() == {}
     assert again.counts()["delivered"] == 40

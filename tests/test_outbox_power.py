@@ -10,11 +10,10 @@ import sqlite3
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink import schema, store
+from gateway.uplink import beside, schema, store
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import Key, bounds
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
@@ -23,10 +22,7 @@ from tests.old_stores import EPOCH, make_old
 
 pytest.importorskip("apsw", reason="apsw is not installed: it is in the extra `test`")
 
-from tests.power_cut import RECORD, Disk, RecordedConnection, Recorder
-
-if TYPE_CHECKING:
-    pass
+from tests.power_cut import RECORD, Disk, RecordedConnection, Recorder, cut_at
 
 CUTS = int(os.environ.get("GATEWAY_TEST_CUTS", "1000"))
 RECORDER = Recorder()
@@ -111,15 +107,8 @@ def try_cuts(folder: Path, seed: int, cuts: int, weaken: dict[str, str] | None =
     rng = random.Random(seed + 1)
     first = promises[0].step
     instants = sorted(rng.randrange(first, len(steps)) for _ in range(cuts))
-    verdict, disk, at = Verdict(), Disk(), 0
-    wreck = folder / "wreck"
-    for instant in instants:
-        while at < instant:
-            disk.do(steps[at])
-            at += 1
-        shutil.rmtree(wreck, ignore_errors=True)
-        wreck.mkdir()
-        disk.cut(wreck, rng)
+    verdict, wreck = Verdict(), folder / "wreck"
+    for instant in cut_at(instants, steps, wreck, rng):
         _judge(verdict, wreck / "outbox.db", [promise for promise in promises if promise.begun <= instant], instant)
     return verdict
 
@@ -133,7 +122,7 @@ def _judge(verdict: Verdict, path: Path, promises: list[Promise], instant: int) 
     epoch = next(iter(promised))[0] if promised else ""
     outbox = Outbox.open(path, min_free=0)
     try:
-        if store.aside_of(path, "damaged").exists():
+        if beside.aside_of(path, "damaged").exists():
             verdict.set_aside += 1
         found = {made.key for lane in LANES for _, made in outbox.pending(lane, 0, 100_000)}
         packed = {key for promise in promises if promise.step <= instant for key in promise.packed}
@@ -168,15 +157,9 @@ def test_a_power_cut_while_the_journal_is_cut_off_is_no_damage(memory: Path) -> 
     begun = len(RECORD)
     outbox.expire()
     outbox.abandon()
-    steps, rng, disk, at = list(RECORD), random.Random(5), Disk(), 0
+    steps, rng = list(RECORD), random.Random(5)
     assert [step.what for step in steps[begun:]].count("truncate") >= 1, "the journal is cut off"
-    for instant in range(begun, len(steps)):
-        while at < instant:
-            disk.do(steps[at])
-            at += 1
-        shutil.rmtree(wreck, ignore_errors=True)
-        wreck.mkdir()
-        disk.cut(wreck, rng)
+    for _ in cut_at(range(begun, len(steps)), steps, wreck, rng):
         again = Outbox.open(wreck / "outbox.db", min_free=0)
         assert (again.past.set_aside, again.epoch) == (None, outbox.epoch)
         assert list(everything(again, "event")) == made
@@ -203,13 +186,8 @@ def test_a_power_cut_while_a_store_is_brought_up_to_date_costs_nothing(memory: P
     Outbox.open(home / "outbox.db", min_free=0, open_file=RecordedConnection).abandon()
     steps, rng = list(RECORD), random.Random(3)
     versions = set()
-    for instant in range(0, len(steps), max(1, len(steps) // 60)):
-        disk = Disk({"outbox.db": bytearray(before)}, {"outbox.db": []})
-        for step in steps[:instant]:
-            disk.do(step)
-        shutil.rmtree(wreck, ignore_errors=True)
-        wreck.mkdir()
-        disk.cut(wreck, rng)
+    disk = Disk({"outbox.db": bytearray(before)}, {"outbox.db": []})
+    for _ in cut_at(range(0, len(steps), max(1, len(steps) // 60)), steps, wreck, rng, disk):
         versions.add(version_in(wreck, memory / "look"))
         outbox = Outbox.open(wreck / "outbox.db", min_free=0)
         assert (outbox.past.set_aside, outbox.epoch) == (None, EPOCH)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gateway.uplink import store
+from gateway.uplink import beside
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import Key
 from gateway.uplink.worth import WAITING, Worth, worth_of
@@ -101,7 +101,7 @@ def test_what_is_worth_less_than_all_there_is_does_not_displace_it(memory: Path)
 
 def test_a_store_that_evicts_by_age_alone_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: when worth does not count, alarms go while pictures stay, and the table's test would fail."""
-    monkeypatch.setattr("gateway.uplink.outbox.worth_of", lambda _message: Worth.END)
+    monkeypatch.setattr("gateway.uplink.storing.worth_of", lambda _message: Worth.END)
     outbox = Outbox.open(memory / "outbox.db", CAP, 0)
     alarms = fill(outbox, Rank.ALARM, 20, 30_000)
     fill(outbox, Rank.PICTURE, 300, 30_000)
@@ -113,13 +113,13 @@ def test_too_little_free_space_stops_the_growth(memory: Path) -> None:
     outbox = Outbox.open(memory / "outbox.db", CAP, 0)
     fill(outbox, Rank.PICTURE, 40, 30_000)
     outbox.close(unused={})
-    there = store.size_of(memory / "outbox.db")
+    there = beside.size_of(memory / "outbox.db")
     again = Outbox.open(memory / "outbox.db", CAP, min_free=1 << 60)
     alarms = fill(again, Rank.ALARM, 20, 30_000)
     assert {made.key for made in alarms} <= left(again)
     assert again.evicted > 0
-    journal = store.journal_of(memory / "outbox.db").stat().st_size
-    assert store.size_of(memory / "outbox.db") - journal <= there
+    journal = beside.journal_of(memory / "outbox.db").stat().st_size
+    assert beside.size_of(memory / "outbox.db") - journal <= there
 
 
 class Room(RuleBasedStateMachine):
@@ -220,7 +220,7 @@ class Room(RuleBasedStateMachine):
     @invariant()
     def the_cap_holds(self) -> None:
         """Store and journal never pass the cap, and the counts are those of the rows."""
-        assert store.size_of(self.path) <= CAP
+        assert beside.size_of(self.path) <= CAP
         counts = self.outbox.counts()
         assert counts["rows"] == len(left(self.outbox))
         assert ranked_as_stored(self.outbox)

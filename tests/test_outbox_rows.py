@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.uplink import rows, schema, store
+from gateway.uplink import beside, rows, schema, store
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import STREAMS
 from gateway.uplink.worth import Worth
@@ -111,7 +111,7 @@ def test_a_store_of_an_earlier_version_is_brought_up_to_date(memory: Path, versi
         if outbox.evicted > 50:
             break
     assert outbox.evicted > 50
-    assert store.size_of(path) <= 9_000_000
+    assert beside.size_of(path) <= 9_000_000
     assert {*everything(outbox, "alarm")} >= {*made[:2]}
     outbox.past.tell()
     assert outbox.gap_notes() == {}
@@ -130,7 +130,7 @@ def test_a_full_store_of_an_earlier_version_stays_within_the_cap(memory: Path) -
     db = store.connect(str(path), cap)
     db.execute(f"PRAGMA max_page_count={limit}").fetchall()
     schema.bring_up_to_date(db, 2)
-    most = store.size_of(path)
+    most = beside.size_of(path)
     db.close()
     print(f"{before} bytes before, {path.stat().st_size} after, {most} at most; the cap is {cap}")
     assert most <= cap

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink import store
+from gateway.uplink import beside, store
 from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
-from tests.conftest import ROOT, Gateway, Mosquitto, Sniffer, wait_for
+from tests.conftest import ROOT, Gateway
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,7 @@ def test_undamaged_messages_arrive_in_spite_of_a_bad_page(
     sent = {found.payload for found in made}
     wait_for(lambda: len(sent & set(sniffer.payloads(""))) >= len(made) - 20, "nearly all to arrive")
     print(f"{len(sent & set(sniffer.payloads('')))} of {len(made)} arrived")
-    assert store.aside_of(path, "damaged").exists()
+    assert beside.aside_of(path, "damaged").exists()
     gateway.stop()
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.errors import StoreError
-from gateway.uplink import store
+from gateway.uplink import beside
 from gateway.uplink.books import Books
 from gateway.uplink.outbox import Outbox
 from gateway.wire.draft import Rank
@@ -59,7 +59,7 @@ def test_nothing_of_a_picture_is_left_in_the_store(
     outbox.expire()
     assert list(everything(outbox, "media")) == []
     outbox.close(unused={})
-    assert not store.journal_of(tmp_path / "outbox.db").exists()
+    assert not beside.journal_of(tmp_path / "outbox.db").exists()
     assert (traces(tmp_path / "outbox.db", pictures) == 0) == zeroing
 
 
@@ -70,7 +70,7 @@ def test_nothing_of_a_picture_is_left_in_the_journal(tmp_path: Path) -> None:
     outbox.expire()
     pictures = with_pictures(outbox)
     outbox.done([one.key for one in pictures])
-    journal = store.journal_of(tmp_path / "outbox.db")
+    journal = beside.journal_of(tmp_path / "outbox.db")
     now[0] = 3600.0
     outbox.expire()
     assert traces(journal, pictures) > 0

@@ -19,11 +19,12 @@ import pytest
 
 from gateway.control import SOCKET_NAME, ask
 from gateway.state import State, read
-from gateway.uplink import store
+from gateway.uplink import beside
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
-from tests.conftest import message, wait_for
+from tests.conftest import message
+from tests.mosquitto import wait_for
 from tests.recorder import Device, cuts, mounted, why_not
 from tests.running import Gateway, make_clip
 
@@ -127,7 +128,7 @@ def judge(log: Path, promises: Promises, count: int, scratch: Path, seed: int) -
 def _look(verdict: Verdict, path: Path, promised: set[Key], promises: Promises, instant: float) -> None:
     outbox = Outbox.open(path, cap_bytes=12 << 20, min_free=0)
     try:
-        verdict.set_aside += store.aside_of(path, "damaged").exists()
+        verdict.set_aside += beside.aside_of(path, "damaged").exists()
         there = {key for lane in LANES for key in _waiting(outbox, lane)}
         lost = promised - there
         verdict.lost += bool(lost)

@@ -15,7 +15,7 @@ import pytest
 from gateway.eyes import Eye
 from gateway.reboot import LINE, Reboot
 from gateway.state import DAY, FILE, MOST_REBOOTS, Memory, read
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, states
 
 CAMERA: dict[str, Any] = {"name": "cam0", "source": "/dev/video77", "stall_s": 1.0, "picture_kb": 40}

@@ -14,7 +14,7 @@ import pytest
 
 from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code
 from gateway.selftest.check import Check
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import STREET, Gateway, check_contract, make_clip
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

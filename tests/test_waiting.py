@@ -12,7 +12,7 @@ import pytest
 
 from gateway.uplink.outbox import Outbox
 from gateway.wire.message import inflate
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, events, make_clip
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]

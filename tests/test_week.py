@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink import room, store
-from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink import beside, room, store
+from gateway.uplink.outbox import Outbox
+from gateway.uplink.storing import chunks
 from gateway.uplink.writing import UPKEEP_SECONDS
 from gateway.wire.draft import Rank
 from tests.conftest import everything, message
@@ -119,14 +120,14 @@ def cap_while(work: str, folder: Path) -> tuple[int, int]:
         highest = numbers[-1]
         for chunk in chunks(message(Rank.END, seq, epoch=outbox.epoch) for seq in numbers):
             outbox.put(chunk, delivered=delivered)
-            most = max(most, store.size_of(path))
+            most = max(most, beside.size_of(path))
         if delivered and outbox.counts()["delivered"] < before + 192:
             break
     missing = {"asks for everything": [(1, highest)], "has everything": [], "asks for every other": []}[work]
     if work == "asks for every other":
         missing = [(seq, seq) for seq in range(1, 511, 2)]
     for _ in outbox.confirm("event", highest, missing):
-        most = max(most, store.size_of(path))
+        most = max(most, beside.size_of(path))
     if work == "asks for everything":
         assert outbox.counts()["rows"] > 4000
     outbox.abandon()
@@ -149,7 +150,7 @@ def test_more_is_packed_than_has_room_in_rows(memory: Path) -> None:
     assert outbox.counts()["delivered"] == 4096, "the packs are still there"
     most = 0
     for _ in outbox.confirm("event", made[-1].seq, [(1, made[-1].seq)]):
-        most = max(most, store.size_of(path))
+        most = max(most, beside.size_of(path))
     here = {one.seq for one in everything(outbox, "event")}
     told = {seq for gone in outbox.gaps()["event"].values() for first, last in gone for seq in range(first, last + 1)}
     print(f"{len(here)} of 4096 leave again, {len(told)} are told; {most} bytes at most")
@@ -186,8 +187,8 @@ def cap_while_pictures_go(how: str, folder: Path) -> int:
         outbox.put([message(Rank.ALARM, 1, epoch=outbox.epoch)], done=[one.key for one in pictures])
     else:
         for _ in outbox.expiring():
-            most = max(most, store.size_of(path))
-    most = max(most, store.size_of(path))
+            most = max(most, beside.size_of(path))
+    most = max(most, beside.size_of(path))
     assert outbox.counts()["bytes"] < 1000
     outbox.abandon()
     return most
@@ -209,6 +210,6 @@ def test_pictures_that_go_in_one_transaction_are_caught(memory: Path, monkeypatc
 
 def test_an_answer_in_one_transaction_is_caught(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control: with everything in one transaction the journal passes the cap."""
-    monkeypatch.setattr("gateway.uplink.outbox.CHUNK_ROWS", 1_000_000)
+    monkeypatch.setattr("gateway.uplink.storing.CHUNK_ROWS", 1_000_000)
     monkeypatch.setattr("gateway.uplink.entries.DONE_ROWS", 1_000_000)
     assert cap_while("asks for everything", memory)[0] > CAP

@@ -13,7 +13,7 @@ from gateway.uplink.backoff import Backoff
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
 from gateway.wishes import Spread
-from tests.conftest import Mosquitto, Sniffer, wait_for
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, check_contract, make_clip, states
 
 if TYPE_CHECKING:

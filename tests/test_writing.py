@@ -8,10 +8,11 @@ import pytest
 
 from gateway.errors import StoreError
 from gateway.uplink import packs, room, unwritten
-from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink.outbox import Outbox
 from gateway.uplink.receipts import Ack, Receipt
 from gateway.uplink.room import Kept
 from gateway.uplink.spool import Spool
+from gateway.uplink.storing import chunks
 from gateway.uplink.writing import Writer
 from gateway.wire.draft import Rank, lane_of
 from gateway.wire.message import Message

@@ -10,7 +10,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from gateway.uplink import store
+from gateway.uplink import beside
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import STREAMS, Key
 from gateway.wire.draft import LANES, Lane, Rank, lane_of
@@ -76,8 +76,8 @@ def live_through(
         return found
 
     def look() -> None:
-        week.most_bytes = max(week.most_bytes, store.size_of(path))
-        week.most_journal = max(week.most_journal, store.journal_of(path).stat().st_size)
+        week.most_bytes = max(week.most_bytes, beside.size_of(path))
+        week.most_journal = max(week.most_journal, beside.journal_of(path).stat().st_size)
 
     for hour in range(hours):
         for number in range(per_hour):

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
-from gateway.uplink import store
-from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink import beside, store
+from gateway.uplink.outbox import Outbox
 from gateway.uplink.rows import STREAMS
+from gateway.uplink.storing import chunks
 
 if TYPE_CHECKING:
     from gateway.uplink.room import Kept
@@ -81,13 +82,13 @@ class CardOrMemory:
         if self._failing_since is None:
             self._failing_since = now
         self.retry_at = now + PAUSE_SECONDS
-        if self.outbox is None or self.outbox.path == store.MEMORY:
+        if self.outbox is None or self.outbox.path == beside.MEMORY:
             return
         if isinstance(error, store.Damaged):
             self.outbox.abandon()
             self.outbox = None
             with contextlib.suppress(OSError):  # opening it will say what is wrong
-                store.set_aside(Path(self._path), "damaged")
+                beside.set_aside(Path(self._path), "damaged")
             self.retry_at = 0.0
         elif now - self._failing_since >= GIVE_UP_SECONDS:
             with contextlib.suppress(StoreError):
@@ -99,7 +100,7 @@ class CardOrMemory:
         self._reopen_at = time.monotonic() + RETRY_SECONDS
         self.retry_at = 0.0
         self._failing_since = None
-        return Outbox.open(store.MEMORY, MEMORY_BYTES, 0).keep(self._kept)
+        return Outbox.open(beside.MEMORY, MEMORY_BYTES, 0).keep(self._kept)
 
     def _return_to_card(self, memory: Outbox) -> Outbox:
         """Try the card again, and move there what was kept in memory."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
-from gateway.uplink import rows, schema, store
+from gateway.uplink import beside, rows, schema, store
 from gateway.uplink.books import Books, guard
 from gateway.uplink.worth import Worth
 from gateway.wire.draft import LANES
@@ -52,11 +52,11 @@ def open_books(
     def books(aside: str) -> Books:
         db = store.connect(path, cap_bytes, open_file)
         found = _load(Books(db, path, cap_bytes, min_free, clock), aside, journalled=had)
-        store.note_epoch(path, found.epoch)
+        beside.note_epoch(path, found.epoch)
         return found
 
     try:
-        had = store.prepare(path)
+        had = beside.prepare(path)
         try:
             return books(_lying_aside(path))
         except (store.Damaged, NewerError) as error:
@@ -64,7 +64,7 @@ def open_books(
                 hint = "start the gateway: it sets this store aside, saves what can be read, and makes a fresh one"
                 raise StoreError(str(error) or f"{path} is of a newer version of this program", hint) from error
             why = "newer" if isinstance(error, NewerError) else "damaged"
-            store.set_aside(Path(path), why)
+            beside.set_aside(Path(path), why)
             return books(why)
     except OSError as error:
         raise StoreError(
@@ -77,9 +77,9 @@ def _lying_aside(path: str) -> str:
 
     That no fresh one was made yet comes of damage that showed in use, and of a power cut between the two.
     """
-    if path == store.MEMORY:
+    if path == beside.MEMORY:
         return ""
-    found = [(aside, why) for why in ("damaged", "newer") if (aside := store.aside_of(Path(path), why)).exists()]
+    found = [(aside, why) for why in ("damaged", "newer") if (aside := beside.aside_of(Path(path), why)).exists()]
     return max(found, key=lambda each: each[0].stat().st_mtime)[1] if found else ""
 
 
@@ -93,7 +93,7 @@ def _load(books: Books, aside: str, *, journalled: bool) -> Books:
         except (TypeError, ValueError, LookupError) as error:  # values that this program never writes
             raise store.Damaged(f"{books.path} holds nonsense: {error}", store.SET_ASIDE) from error
     except BaseException:
-        with store.keeping_journal(books.path):
+        with beside.keeping_journal(books.path):
             books.db.close()
         raise
     return books
@@ -136,7 +136,7 @@ def _read(books: Books, aside: str, *, journalled: bool) -> None:
 
 def _make(books: Books, aside: str) -> None:
     epoch = os.urandom(4).hex()
-    former = store.noted_epoch(books.path)
+    former = beside.noted_epoch(books.path)
     books.db.execute("BEGIN IMMEDIATE")
     schema.make(books.db)
     for name, value in {"epoch": epoch, "age": "0", "end": "exact", "aside": aside, "former": former}.items():
@@ -153,7 +153,7 @@ def _see_the_end(books: Books, *, journalled: bool) -> dict[str, str]:
         Damaged: it was in use, and what was only in its journal is gone.
     """
     meta = dict(books.db.execute("SELECT name, value FROM meta").fetchall())
-    if meta["end"] == "none" and not journalled and books.path != store.MEMORY:
+    if meta["end"] == "none" and not journalled and books.path != beside.MEMORY:
         raise store.Damaged(f"{books.path} has lost its journal", store.SET_ASIDE)
     return meta
 

@@ -1,9 +1,9 @@
 """The outbox: a durable store of numbered messages in one SQLite file.
 
 What a method wrote is on the card when it returns. Synchronous, no thread of its own: the thread that opens it owns it
-(spool.py), and nobody else may wait for a card. What comes and what was delivered is decided here; when to write is not
-(spool.py). Opening is in opening.py, reading in reading.py, what leaves again in answering.py, what leaves for good in
-room.py, what others are told in telling.py, transactions in books.py, gaps in gaps.py.
+(spool.py), and nobody else may wait for a card. When to write is decided there, too. Opening is in opening.py, putting
+in storing.py, reading in reading.py, what leaves again in answering.py, what leaves for good in room.py, what others
+are told in telling.py, transactions in books.py, gaps in gaps.py.
 """
 
 from __future__ import annotations
@@ -11,20 +11,15 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
-from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
-from gateway.uplink import answering, packs, room, store
+from gateway.uplink import answering, beside, room, storing
 from gateway.uplink.opening import open_books
 from gateway.uplink.past import Past
 from gateway.uplink.reading import read_waiting
-from gateway.uplink.room import making_room
-from gateway.uplink.rows import Key, Stream, origin_of
 from gateway.uplink.telling import Told, counts
-from gateway.uplink.worth import Worth, worth_of
-from gateway.wire.draft import Rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,12 +28,10 @@ if TYPE_CHECKING:
     from gateway.uplink.boots import Boot
     from gateway.uplink.gaps import Why
     from gateway.uplink.ranges import Range
+    from gateway.uplink.rows import Key, Stream
     from gateway.wire.draft import Lane
     from gateway.wire.message import Message
 
-CHUNK_BYTES = 128 * 1024
-CHUNK_ROWS = 128
-"""Most payload, and most rows, in one transaction: bounds the journal, and how long an alarm waits behind others."""
 LEAST_CAP = 8 << 20
 CLEAN_SECONDS = 24 * 3600.0
 """A journal with deleted pictures in it is cut off so often, and in the first hour of a run; without them never."""
@@ -116,7 +109,7 @@ class Outbox:
         try:
             self._end(unused)
         except StoreError:
-            with store.keeping_journal(self.path):
+            with beside.keeping_journal(self.path):
                 self.abandon()
             raise
         self.abandon()
@@ -161,25 +154,11 @@ class Outbox:
         may be one of `messages`.
 
         Args:
-            messages: at most CHUNK_BYTES of payload and CHUNK_ROWS of them together, or one; see `chunks`.
+            messages: at most CHUNK_BYTES of payload and CHUNK_ROWS of them together, or one; see `storing.chunks`.
             done: noted as delivered in the same transaction; at most DONE_ROWS.
             delivered: the centre has them; they are kept for replay.
         """
-        rest = deque(done)
-        try:
-            with self._books.writing():
-                for message in messages:
-                    self._insert(message, delivered=delivered)
-                self._books.entries.deliver(rest)  # after that: an alarm may be acknowledged before it is stored
-                self._books.entries.rank()
-        except StoreError as error:
-            if not store.is_full_error(error):
-                raise
-            self.done(done)
-            for message in messages:
-                self._force(message, delivered=delivered)
-            rest = deque(done)
-        self.done(rest)
+        storing.put(self._books, messages, done, delivered=delivered)
 
     def put_delivered(self, messages: Sequence[Message], *, done: Sequence[Key] = ()) -> None:
         """Store what the centre has, for replay: many events as one pack, few in a row each.
@@ -187,30 +166,10 @@ class Outbox:
         When there is no room what was delivered before goes, and these where nothing else can.
 
         Args:
-            messages: at most CHUNK_BYTES of payload and packs.MOST of them together, or one; see `chunks`.
+            messages: at most CHUNK_BYTES of payload and packs.MOST of them together, or one; see `storing.chunks`.
             done: noted as delivered, too; at most DONE_ROWS.
         """
-        many = [each for each in messages if each.lane == "event" and each.epoch == self.epoch]
-        if len(many) < packs.LEAST:
-            many = []
-        packed = {each.key for each in many}
-        few = [each for each in messages if each.key not in packed]
-        for chunk in chunks(few):
-            self.put(chunk, delivered=True)
-        rest = deque(done)
-        try:
-            with self._books.writing():
-                if many:
-                    self._books.entries.pack(many)
-                self._books.entries.deliver(rest)
-        except StoreError as error:
-            if not store.is_full_error(error):
-                raise
-            self.done(done)  # which may make room
-            size = sum(len(message.payload) for message in many)
-            making_room(self._books, Worth.DELIVERED, size, lambda: self._books.entries.pack(many))
-            return
-        self.done(rest)
+        storing.put_delivered(self._books, messages, done)
 
     def done(self, keys: Iterable[Key]) -> None:
         """Note that the centre has these messages, DONE_ROWS at a time; unknown ones are ignored."""
@@ -231,7 +190,7 @@ class Outbox:
             after: only messages whose place is greater.
             limit: at most as many, and not much more than CHUNK_BYTES.
         """
-        found, damaged = read_waiting(self._books, stream, after, limit, CHUNK_BYTES)
+        found, damaged = read_waiting(self._books, stream, after, limit, storing.CHUNK_BYTES)
         if damaged:
             self._books.corrupted += len(damaged)
             self._books.bury(damaged, "changed on the card")
@@ -243,7 +202,7 @@ class Outbox:
         What it misses and is no longer here is told in the gaps from then on. Yields after each transaction: between
         two of them an alarm can be written.
         """
-        return answering.confirm(self._books, lane, upto, missing, CHUNK_ROWS)
+        return answering.confirm(self._books, lane, upto, missing, storing.CHUNK_ROWS)
 
     def replay(self, lane: Lane, first: int, last: int) -> Iterator[None]:
         """Deliver again what is still here of a range that the centre misses; note the rest as expired.
@@ -251,7 +210,7 @@ class Outbox:
         The caller knows that these numbers were used, and that none of them still waits in memory. Yields after each
         transaction.
         """
-        return answering.replay(self._books, lane, first, last, CHUNK_ROWS)
+        return answering.replay(self._books, lane, first, last, storing.CHUNK_ROWS)
 
     def note_lost(self, lane: Lane, seq: int) -> None:
         """Note that a message was dropped before it could be stored."""
@@ -312,37 +271,3 @@ class Outbox:
         """Return the latest boots, oldest first: boot, offset, since; the last two None if never synchronised."""
         with self._books.explained():
             return self._books.boots.told()
-
-    # One row
-
-    def _insert(self, message: Message, *, delivered: bool) -> None:
-        if delivered and message.rank == Rank.PICTURE:
-            return
-        self._books.entries.insert(message, Worth.DELIVERED if delivered else worth_of(message))
-
-    def _force(self, message: Message, *, delivered: bool) -> None:
-        """Store a message in a full store, or note that it is gone."""
-        limit = Worth.DELIVERED if delivered else worth_of(message)
-        size = len(message.payload)
-        if making_room(self._books, limit, size, lambda: self._insert(message, delivered=delivered)):
-            return
-        self._books.evicted += 1
-        with self._books.writing(forced=True):
-            if message.epoch == self.epoch:
-                self._books.gaps.note(message.lane, "evicted", message.seq, message.seq)
-            else:
-                self._books.former.lost(origin_of(message.key))
-
-
-def chunks(messages: Iterable[Message], rows: int = 0) -> Iterator[list[Message]]:
-    """Return the messages in runs that fit one transaction, of at most `rows` of them (by default CHUNK_ROWS)."""
-    chunk: list[Message] = []
-    size = 0
-    for message in messages:
-        if chunk and (size + len(message.payload) > CHUNK_BYTES or len(chunk) == (rows or CHUNK_ROWS)):
-            yield chunk
-            chunk, size = [], 0
-        chunk.append(message)
-        size += len(message.payload)
-    if chunk:
-        yield chunk

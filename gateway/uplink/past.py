@@ -10,7 +10,7 @@ import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.uplink import store
+from gateway.uplink import beside
 
 if TYPE_CHECKING:
     from gateway.uplink.books import Books
@@ -23,7 +23,7 @@ class Past:
         """Take the books of an open store."""
         self._books = books
         why = books.meta.get("aside", "")
-        self.set_aside = store.aside_of(Path(books.path), why) if why else None
+        self.set_aside = beside.aside_of(Path(books.path), why) if why else None
         """Where a store lies that could not be used and is not yet salvaged, or None."""
 
     def salvaged(self) -> None:
@@ -39,8 +39,8 @@ class Past:
 
     def forget(self, pictures: float) -> None:
         """Remove a damaged store that was set aside `pictures` seconds ago or more: no picture in it may be kept."""
-        damaged = store.aside_of(Path(self._books.path), "damaged")
-        if self._books.path == store.MEMORY or self.set_aside is not None or self._books.age() < pictures:
+        damaged = beside.aside_of(Path(self._books.path), "damaged")
+        if self._books.path == beside.MEMORY or self.set_aside is not None or self._books.age() < pictures:
             return
         if damaged.exists():
             _remove(damaged)
@@ -68,5 +68,5 @@ class Past:
 
 def _remove(aside: Path) -> None:
     with contextlib.suppress(OSError):
-        for file in (aside, store.journal_of(aside)):
+        for file in (aside, beside.journal_of(aside)):
             file.unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
 from gateway.uplink import rows, store
-from gateway.uplink.outbox import chunks
+from gateway.uplink.storing import chunks
 from gateway.uplink.worth import WAITING
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 from gateway.uplink import packs
 from gateway.uplink.entries import DONE_ROWS
 from gateway.uplink.fallback import CardOrMemory
-from gateway.uplink.outbox import chunks
 from gateway.uplink.room import Kept
+from gateway.uplink.storing import chunks
 from gateway.uplink.tray import Tray
 from gateway.uplink.writing import Writer
 

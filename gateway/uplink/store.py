@@ -1,4 +1,4 @@
-"""The store's file: how it is opened, checked, bounded and set aside. The outbox (outbox.py) owns what is in it.
+"""The store's file: how it is opened, checked and bounded. Beside it: beside.py; in it: outbox.py.
 
 One connection, WAL with synchronous=FULL, exclusive locking: no second opener, no shared memory file, and a commit is
 on the card when it returns. Python's default (a rollback journal) loses commits in about 2 power cuts of 100, WAL with
@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
+from gateway.uplink.beside import MEMORY, aside_of, keeping_journal, size_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 PAGE = 1024
 """Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more."""
@@ -26,13 +27,12 @@ FRAME_HEAD = 24
 JOURNAL_PAGES = 4096
 """The journal is written back into the store at this length, or sooner where the cap is small."""
 TRANSACTION_PAGES = 1024
-"""No transaction touches more: see CHUNK_BYTES and CHUNK_ROWS in outbox.py."""
+"""No transaction touches more: see CHUNK_BYTES and CHUNK_ROWS in storing.py."""
 LEAST_SPARE = 4 << 20
 LEAST_STORE = 256 << 10
 """A store beside one that was set aside under a larger cap."""
 CHECK_SECONDS = 3.0
 """A large store is not checked to its end at start: what is damaged deeper shows when it is read."""
-MEMORY = ":memory:"
 
 SET_ASIDE = "nothing to do: it is set aside and a fresh one is made"
 
@@ -81,25 +81,6 @@ def explain(error: sqlite3.Error, path: str, *, opening: bool = False) -> StoreE
     return StoreError(f"{path} {what}: {error}", hint)
 
 
-def journal_of(path: Path) -> Path:
-    """Return the path of a store's journal."""
-    return path.with_name(path.name + "-wal")
-
-
-def aside_of(path: Path, why: str) -> Path:
-    """Return where a store goes that cannot be used; `why` is damaged or newer."""
-    return path.with_name(f"{path.name}.{why}")
-
-
-def size_of(path: Path) -> int:
-    """Return the bytes of a store and its journal, 0 when there is none."""
-    total = 0
-    for file in (path, journal_of(path)):
-        with contextlib.suppress(FileNotFoundError):
-            total += file.stat().st_size
-    return total
-
-
 def journal_pages(cap_bytes: int, page: int = PAGE) -> int:
     """Return at which length the journal is written back: as seldom as its share of the cap allows."""
     frame = page + FRAME_HEAD
@@ -127,93 +108,6 @@ def page_limit(path: str, cap_bytes: int, page: int = PAGE) -> int:
 
 def _spare(cap_bytes: int) -> int:
     return max(cap_bytes // 8, LEAST_SPARE)
-
-
-def noted_epoch(path: str) -> str:
-    """Return the epoch that a store at this path had last, also when nothing of it can be read; empty: not known."""
-    if path == MEMORY:
-        return ""
-    try:
-        found = _epoch_file(path).read_text(encoding="ascii").strip()
-    except (OSError, ValueError):
-        return ""
-    return found if len(found) == 8 and found.isalnum() else ""
-
-
-def note_epoch(path: str, epoch: str) -> None:
-    """Note a store's epoch beside it: when the store is lost, the centre is told whose numbers will not come."""
-    if path == MEMORY or noted_epoch(path) == epoch:
-        return
-    with contextlib.suppress(OSError):  # the store itself is what counts
-        fresh = _epoch_file(path + ".new")
-        with fresh.open("w", encoding="ascii") as out:
-            out.write(epoch)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(_epoch_file(path))
-
-
-def _epoch_file(path: str) -> Path:
-    return Path(path + ".epoch")
-
-
-def set_aside(path: Path, why: str) -> Path:
-    """Move a store and its journal out of the way, over the one that was set aside before; return where to.
-
-    The store goes first: a journal without a store is recognised at the next start, a store without its journal would
-    look whole.
-    """
-    target = aside_of(path, why)
-    for old in (target, journal_of(target)):
-        old.unlink(missing_ok=True)
-    if path.exists():
-        path.rename(target)
-    if journal_of(path).exists():
-        journal_of(path).rename(journal_of(target))
-    _sync_folder(path.parent)
-    return target
-
-
-def prepare(path: str) -> bool:
-    """Make the folder fit to open a store in; return whether a journal is there.
-
-    A journal without its store belongs to one that was being set aside when the power went.
-    """
-    if path == MEMORY:
-        return False
-    journal = journal_of(Path(path))
-    with contextlib.suppress(OSError):
-        _put_back(journal, _kept_journal(path))
-    if not Path(path).exists() and journal.exists():
-        journal.rename(journal_of(aside_of(Path(path), "damaged")))
-    return journal.exists() and journal.stat().st_size > 0
-
-
-@contextlib.contextmanager
-def keeping_journal(path: str) -> Iterator[None]:
-    """Have the journal stay while a store is closed that could not note its end.
-
-    SQLite removes a journal that it has written back, and then the next start takes it for lost. What is written back
-    once more changes nothing.
-    """
-    journal, kept = journal_of(Path(path)), _kept_journal(path)
-    with contextlib.suppress(OSError):
-        os.link(journal, kept)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):
-            _put_back(journal, kept)
-
-
-def _kept_journal(path: str) -> Path:
-    return Path(path + "-wal.kept")
-
-
-def _put_back(journal: Path, kept: Path) -> None:
-    if kept.exists() and not journal.exists():
-        kept.rename(journal)
-    kept.unlink(missing_ok=True)
 
 
 def connect(
@@ -311,11 +205,3 @@ def _writable(path: str) -> bool:
     finally:
         with contextlib.suppress(OSError):
             attempt.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -14,7 +14,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from gateway.uplink.entries import DONE_ROWS
-from gateway.uplink.outbox import CHUNK_BYTES, chunks
+from gateway.uplink.storing import CHUNK_BYTES, chunks
 from gateway.uplink.worth import worth_of
 from gateway.wire.draft import Rank
 

@@ -12,11 +12,11 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.errors import StoreError
-from gateway.uplink import packs, store
+from gateway.uplink import beside, packs
 from gateway.uplink.fetching import read_batch
 from gateway.uplink.numbering import BLOCK
-from gateway.uplink.outbox import chunks
 from gateway.uplink.salvage import Salvage
+from gateway.uplink.storing import chunks
 from gateway.wire.draft import LANES
 
 if TYPE_CHECKING:
@@ -267,7 +267,7 @@ class Writer:
             "gaps": outbox.gaps(),
             "gap_notes": outbox.gap_notes(),
             "boots": outbox.boots(),
-            "volatile": outbox.path == store.MEMORY,
+            "volatile": outbox.path == beside.MEMORY,
             "saved": self._saved,
             "salvaging": self._salvage is not None,
         }

@@ -89,7 +89,7 @@ class Running:
     def __init__(self, source: str, fps: float) -> None:
         from gateway.uplink.broker import Broker
         from gateway.uplink.subscriber import Subscriber
-        from tests.conftest import Mosquitto
+        from tests.mosquitto import Mosquitto
 
         self.folder = Path(tempfile.mkdtemp(prefix="gateway-bench-"))
         self.broker = Mosquitto(self.folder / "mosquitto", persistent=False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Mosquitto, Sniffer
+from tests.mosquitto import Mosquitto, Sniffer
 
 if TYPE_CHECKING:
     from datetime import datetime

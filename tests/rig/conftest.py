@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Mosquitto, Sniffer
+from tests.mosquitto import Mosquitto, Sniffer
 from tests.rig import machine as rig
 from tests.rig.machine import Cable, Machine
 

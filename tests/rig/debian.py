@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 
 UNIT = "camera-gateway"
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.uplink.rows import STREAMS
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.debian import Debian
 
 if TYPE_CHECKING:

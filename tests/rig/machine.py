@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.debian import Debian
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from gateway.wire.message import inflate
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 
 if TYPE_CHECKING:
-    from tests.conftest import Sniffer
+    from tests.mosquitto import Sniffer
     from tests.rig.debian import Debian
 
 

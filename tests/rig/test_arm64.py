@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import Mosquitto
+from tests.mosquitto import Mosquitto
 from tests.rig import machine as rig
 from tests.rig.conftest import configuration
 from tests.rig.machine import HERE

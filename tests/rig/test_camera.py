@@ -10,14 +10,14 @@ import cv2
 import numpy as np
 
 from gateway.wire.message import inflate
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.debian import UNIT
 from tests.rig.machine import HERE, Machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.conftest import Sniffer
+    from tests.mosquitto import Sniffer
 
 SHOWN = 120.0
 """Seconds within which somebody crosses the picture at least once, also on a slow machine."""

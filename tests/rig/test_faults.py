@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.wire.message import inflate
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.centre import Centre
 from tests.rig.conftest import configuration
 from tests.rig.debian import UNIT
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Mosquitto, Sniffer
+    from tests.mosquitto import Mosquitto, Sniffer
     from tests.rig.machine import Cable, Machine
 
 TEN_YEARS = 10 * 365 * 86400

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig import guest as virtual
 from tests.rig.centre import Centre
 from tests.rig.conftest import configuration
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Sniffer
+    from tests.mosquitto import Sniffer
 
 HOUR = 3600
 FIRST_CLOCK = "1970-01-01T00:00:10"

@@ -10,7 +10,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.debian import UNIT
 from tests.rig.machine import Machine
 

@@ -6,7 +6,7 @@ import json
 import shutil
 from typing import TYPE_CHECKING
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.conftest import build, configuration
 from tests.rig.debian import UNIT
 from tests.rig.machine import Machine

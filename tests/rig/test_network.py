@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.conftest import configuration
 from tests.rig.machine import HERE, Machine
 from tests.rig.promises import all_arrive
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.conftest import Mosquitto, Sniffer
+    from tests.mosquitto import Mosquitto, Sniffer
     from tests.rig.machine import Cable
 
 PTH = "/usr/local/lib/python3.13/dist-packages/hasten.pth"

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.recorder import Device, cuts, mounted, run, why_not
 from tests.rig.conftest import TREE, build, configuration
 from tests.rig.machine import Machine
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.conftest import Mosquitto, Sniffer
+    from tests.mosquitto import Mosquitto, Sniffer
     from tests.rig.machine import Cable
 
 CARD = 256 << 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from tests.conftest import wait_for
+from tests.mosquitto import wait_for
 from tests.rig.conftest import configuration
 from tests.rig.machine import Machine
 from tests.rig.promises import all_arrive, info, some_wait
@@ -13,7 +13,7 @@ from tests.rig.promises import all_arrive, info, some_wait
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.conftest import Mosquitto, Sniffer
+    from tests.mosquitto import Mosquitto, Sniffer
     from tests.rig.machine import Cable
 
 DARK = "/dev/video77"

@@ -26,11 +26,13 @@ from typing import Any
 from storing.delays import closed_port
 from storing.rivals import written
 
-from gateway.uplink import store, unwritten
-from gateway.uplink.outbox import Outbox, chunks
+from gateway.uplink import beside, store, unwritten
+from gateway.uplink.outbox import Outbox
 from gateway.uplink.room import Kept
+from gateway.uplink.storing import chunks
 from gateway.wire.draft import Rank
-from tests.conftest import Gateway, Mosquitto, Sniffer, message, wait_for
+from tests.conftest import Gateway, message
+from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 EPISODES_AN_HOUR = 600
 ALARM_EVERY = 50
@@ -127,7 +129,7 @@ def _lengthen_journal(gateway: Gateway) -> None:
     done = threading.Event()
 
     def fill(outbox: Outbox) -> None:
-        journal = store.journal_of(Path(outbox.path))
+        journal = beside.journal_of(Path(outbox.path))
         while journal.stat().st_size < 0.98 * store.journal_pages(CAP_BYTES) * (store.PAGE + store.FRAME_HEAD):
             made = [message(Rank.PICTURE, seq, epoch=outbox.epoch, size=6000) for seq in outbox.reserve("media", 400)]
             for chunk in chunks(made):
