@@ -10,16 +10,13 @@ from collections import Counter, defaultdict
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gateway.uplink.rows import unpacked
 from gateway.wire.draft import LANES
 from gateway.wire.message import inflate, read_label
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import states
-
-if TYPE_CHECKING:
-    pass
 
 OUTBOX = ("/up/event/", "/up/media/", "/up/reply/")
 Number = tuple[str, str, int]

@@ -6,7 +6,7 @@ import contextlib
 import gc
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -14,9 +14,6 @@ from gateway.camera.mask import Mask
 from gateway.camera.picam import BUFFERS, PiCamera
 from gateway.errors import CameraError
 from tests.pi_camera import SECONDS, drain, needs_camera, returns
-
-if TYPE_CHECKING:
-    pass
 
 
 def held() -> tuple[int, int, int]:

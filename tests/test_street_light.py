@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pytest
 
 from gateway.camera.street import Street
 from tests.street_corner import FPS, SIZE, at, corner, grey, run
-
-if TYPE_CHECKING:
-    pass
 
 
 def test_noise_is_night_gain() -> None:
