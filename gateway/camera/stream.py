@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_SILENT = 0
+"""OpenCV's LOG_LEVEL_SILENT, which 4.10 does not name."""
 LIKELIEST_RATES = (0.1, 240.0)
 """Frames a second that a recording may claim; beyond it is a clock's tick that was taken for a rate."""
 TELLS_SIZE = tuple(int(part) for part in cv2.__version__.split(".")[:2]) >= (4, 13)
@@ -48,7 +50,8 @@ def _hush() -> None:
     """
     if not log.isEnabledFor(logging.DEBUG):
         os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # ffmpeg's AV_LOG_QUIET
-        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        # Debian 13's OpenCV 4.10 has it at its top, OpenCV 5 in a module of its own.
+        (getattr(cv2, "setLogLevel", None) or cv2.utils.logging.setLogLevel)(_SILENT)
 
 
 class Stream:
