@@ -2,7 +2,7 @@
 
 It is a device's first day: a first boot without a clock chip's time and without a time server, a broker with TLS, a
 camera that is plugged in, a picture of a monstrous size. Clocks in it are not this machine's. Takes 25 minutes on a
-busy machine. The ladder's reboot is in test_start.py.
+busy machine. What resets the machine is in test_resets.py.
 """
 
 from __future__ import annotations
@@ -16,51 +16,31 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.mosquitto import wait_for
-from tests.rig import guest as virtual
 from tests.rig.centre import Centre
-from tests.rig.conftest import configuration
 from tests.rig.debian import UNIT
-from tests.rig.guest import HERE, HOST, Guest
+from tests.rig.device import FIRST_CLOCK, FLOOR, PEOPLE, clock, device, restart, settings as slow
+from tests.rig.guest import HERE, HOST
 from tests.rig.promises import all_arrive, arrived, some_wait
 from tests.rig.test_hardening import as_probe
-from tests.running import make_clip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.mosquitto import Sniffer
+    from tests.rig.guest import Guest
 
 HOUR = 3600
-FIRST_CLOCK = "1970-01-01T00:00:10"
-FLOOR = "/usr/lib/clock-epoch"
 MONSTER = "800M"
 """Size of a picture's file: more than the service's share of the memory."""
-CLIP = "/srv/clip.npy"
-"""Somebody crosses every fifteen seconds; the simulated corner would take most of the processor."""
-
-
-PEOPLE = f"{CLIP}?loop=1&fps=4"
-PACKAGES = "/usr/local/lib/python3.13/dist-packages"
 ONLY_FOR_WANT_OF_RIGHTS = {"camera", "slew the clock", "tunable in sysfs"}
 """What the unit's options alone do not refuse to a root with all capabilities."""
 FROZEN = "the kernel's test picture, which never changes, to be called frozen"
-PTH = 'import sys; sys.orig_argv[-1:] == ["run"] and __import__("patient")\n'
 
 
-def settings(url: str, source: str = PEOPLE, tail: str = "") -> str:
-    """A configuration for a slow machine: small pictures, patience."""
-    text = configuration(url, source, ca_file='"/etc/camera-gateway/ca.pem"')
-    for old, new in (
-        ("fps = 10", "fps = 4"),
-        ("[640, 360]", "[320, 180]"),
-        ("stall_s = 3", "stall_s = 60"),
-        ("heartbeat_s = 1", "heartbeat_s = 5\nhealth_s = 30"),
-        ("reconnect_spread_s = 1", "reconnect_spread_s = 10"),
-    ):
-        assert old in text
-        text = text.replace(old, new)
-    return text + tail
+def settings(url: str, source: str = PEOPLE) -> str:
+    """A configuration that trusts the centre's authority."""
+    return slow(url, source, ca_file='"/etc/camera-gateway/ca.pem"')
 
 
 @pytest.fixture(scope="module")
@@ -76,16 +56,10 @@ def guest(
     installed: list[Path], tree: Path, centre: Centre, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Guest]:
     """A device at its first boot: its clock chip knows nothing; the package was installed by an image builder."""
-    kernel = virtual.kernel(tree)
-    made = Guest(tmp_path_factory.mktemp("guest"), [installed[0], kernel, tree], kernel)
+    made = device(installed, tree, tmp_path_factory.mktemp("guest"), settings(centre.url))
     try:
-        made.write("/etc/camera-gateway/gateway.toml", settings(centre.url))
         made.write("/etc/camera-gateway/ca.pem", centre.authority)
         made.write("/rig/tests/probe.py", (HERE / "probe.py").read_text())
-        made.write(f"{PACKAGES}/patient.py", (HERE / "shim/patient.py").read_text())
-        made.write(f"{PACKAGES}/patient.pth", PTH)
-        made.place(CLIP).parent.mkdir(parents=True)
-        make_clip(made.place(CLIP))
         made.make_disk()
         begun = time.monotonic()
         made.start(FIRST_CLOCK)
@@ -93,19 +67,6 @@ def guest(
         yield made
     finally:
         made.kill()
-
-
-def clock(guest: Guest) -> float:
-    """The guest's wall clock, in seconds since 1970."""
-    return float(guest.run("date", "+%s"))
-
-
-def restart(guest: Guest, text: str) -> str:
-    """Give it another configuration; return the new process's id."""
-    guest.write("/etc/camera-gateway/gateway.toml", text)
-    old = guest.show("MainPID")
-    guest.run("systemctl", "restart", UNIT)
-    return guest.wait_active(not_pid=old)
 
 
 def test_the_first_clock_is_the_floor(guest: Guest) -> None:
