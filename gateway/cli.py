@@ -144,7 +144,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _daemon(options: argparse.Namespace) -> int:
-    from gateway.configuration import load
+    from gateway.configuration.loading import load
 
     loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
     from gateway.daemon import Daemon
@@ -181,7 +181,7 @@ def _replay(options: argparse.Namespace) -> int:
 
     camera = None
     if options.config is not None:
-        from gateway.configuration import load_strict
+        from gateway.configuration.loading import load_strict
 
         camera = load_strict(options.config, (), {}).settings.cameras[0].model_dump(mode="json")
     outputs = Outputs(options.events, options.frames, options.masks, options.pictures, options.report)
@@ -192,8 +192,8 @@ def _config(options: argparse.Namespace) -> int:
     import json
     import os
 
-    from gateway.configuration import as_toml, load_strict
-    from gateway.settings import Settings
+    from gateway.configuration.loading import as_toml, load_strict
+    from gateway.configuration.settings import Settings
 
     if options.what == "schema":
         sys.stdout.write(json.dumps(Settings.model_json_schema(), indent=2) + "\n")
@@ -204,7 +204,7 @@ def _config(options: argparse.Namespace) -> int:
     if options.what == "show":
         sys.stdout.write(as_toml(loaded.settings))
     else:
-        from gateway.credentials import broker_of, doubts
+        from gateway.configuration.credentials import broker_of, doubts
 
         broker_of(loaded.settings.broker)  # what `gateway run` would refuse is refused here
         for doubt in doubts(loaded.settings):
@@ -216,7 +216,7 @@ def _config(options: argparse.Namespace) -> int:
 
 def _outbox(options: argparse.Namespace) -> int:
     from gateway import waiting
-    from gateway.configuration import load
+    from gateway.configuration.loading import load
 
     settings = load(options.config, options.set).settings
     if options.what == "export":
@@ -229,7 +229,7 @@ def _outbox(options: argparse.Namespace) -> int:
 
 def _logs(options: argparse.Namespace) -> int:
     from gateway import diary
-    from gateway.configuration import load
+    from gateway.configuration.loading import load
     from gateway.control import SOCKET_NAME, NotRunning, ask
 
     settings = load(options.config, options.set).settings
@@ -246,7 +246,7 @@ def _logs(options: argparse.Namespace) -> int:
 def _status(options: argparse.Namespace) -> int:
     import json
 
-    from gateway.configuration import load
+    from gateway.configuration.loading import load
     from gateway.control import SOCKET_NAME, ask
 
     settings = load(options.config, options.set).settings

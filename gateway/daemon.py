@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 from gateway.answers import Answers
 from gateway.budget import Budget
 from gateway.condition import Condition
-from gateway.configuration import keep_as_last_good
+from gateway.configuration.credentials import broker_of
+from gateway.configuration.loading import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer, ask
-from gateway.credentials import broker_of
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
 from gateway.diary import Diary
@@ -46,7 +46,7 @@ from gateway.wire.message import Address
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.configuration import Loaded
+    from gateway.configuration.loading import Loaded
 
 log = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from gateway import wishes
 from gateway.uplink.receipts import read_ack
 
 if TYPE_CHECKING:
+    from gateway.configuration.settings import BrokerSettings
     from gateway.orders import Orders
     from gateway.reporting import Reports
-    from gateway.settings import BrokerSettings
     from gateway.state import Memory
     from gateway.uplink.commands import Gate
     from gateway.uplink.link import Link

@@ -76,7 +76,7 @@ def replay(
         GatewayError: the results cannot be written.
     """
     if camera is None:
-        from gateway.settings import CameraSettings
+        from gateway.configuration.settings import CameraSettings
 
         camera = CameraSettings().model_dump(mode="json")
     named = parse(clip)

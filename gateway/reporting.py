@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from gateway.budget import Budget
     from gateway.condition import Condition
-    from gateway.configuration import Loaded
+    from gateway.configuration.loading import Loaded
     from gateway.eyes import Eye
     from gateway.linkage import Linkage
     from gateway.reboot import Reboot

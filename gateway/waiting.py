@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from gateway.settings import Settings
+    from gateway.configuration.settings import Settings
     from gateway.uplink.rows import Stream
     from gateway.wire.message import Message
 

@@ -25,12 +25,13 @@ MAY_IMPORT = {
     "score": {"score"},
     "pipeline": {"events", "motion", "camera", "wire", "errors"},
     "report": {"report", "score", "pipeline", "motion", "camera", "wire", "errors", "gateway"},
-    "settings": {"wire"},
-    "complaints": {"settings", "wire"},
-    "configuration": {"complaints", "settings", "errors"},
-    "demo": {"demo", "score", "configuration", "control", "settings", "camera", "uplink", "wire", "errors"},
+    "configuration": {"configuration", "camera.opening", "uplink.broker", "wire", "errors"},
+    "configuration.settings": {"wire"},
+    "configuration.complaints": {"configuration.settings", "wire"},
+    "configuration.loading": {"configuration.complaints", "configuration.settings", "errors"},
+    "demo": {"demo", "score", "configuration", "control", "camera", "uplink", "wire", "errors"},
 }
-"""Of each room, the rooms of ours that it may import; settings and what is above them stand in no stage's."""
+"""Of each room or module, the rooms and modules of ours that it may import; the configuration stands in no stage's."""
 ABOVE = {
     "demo": {"cli"},
     "selftest": {"cli"},
@@ -39,7 +40,7 @@ ABOVE = {
     "daemon": {"cli"},
     "cli": {"__main__"},
 }
-"""Of what stands on top, who may import it: it can be taken away, and nothing else would notice."""
+"""Of what stands on top, who else may import it: it can be taken away, and nothing else would notice."""
 ONLY = {
     "picamera2": ("gateway.camera.picam",),
     "libcamera": ("gateway.camera.picam",),
@@ -53,8 +54,13 @@ ONLY = {
         "gateway.report.",
         "gateway.demo.",
     ),
-    "pydantic": ("gateway.settings", "gateway.configuration", "gateway.complaints", "gateway.contract."),
-    "pydantic_settings": ("gateway.settings", "gateway.configuration"),
+    "pydantic": (
+        "gateway.configuration.settings",
+        "gateway.configuration.loading",
+        "gateway.configuration.complaints",
+        "gateway.contract.",
+    ),
+    "pydantic_settings": ("gateway.configuration.settings", "gateway.configuration.loading"),
     "jsonschema": ("gateway.contract.",),
     "iotcore": ("gateway.demo.",),
     "rich": ("gateway.demo.",),
@@ -79,7 +85,7 @@ NEVER = {
         "sqlite3",
         "pydantic",
         "pydantic_settings",
-        "gateway.settings",
+        "gateway.configuration",
         "gateway.uplink",
         "gateway.demo",
         "gateway.report",
@@ -90,14 +96,29 @@ NOT_CALLED = {DAEMON: frozenset({"gateway.camera.opening", "gateway.__main__"}),
 """The daemon asks opening.py only for a source's name; what that imports to open one, it never imports."""
 
 
+def lies_in(module: str, name: str) -> bool:
+    """Whether a module is the one of that name, or lies in the room of that name; `gateway` is the package alone."""
+    return module == "gateway" if name == "gateway" else f"{module}.".startswith(f"gateway.{name}.")
+
+
+def the_rule(rules: dict[str, set[str]], module: str) -> set[str] | None:
+    """The rule for a module: its own before its room's; none where there is none."""
+    names = [name for name in rules if lies_in(module, name)]
+    return rules[max(names, key=len)] if names else None
+
+
 def wrong_directions(found: list[Import]) -> list[str]:
     """Imports of ours that lead where they may not, even for types only."""
-    return [
-        f"{each.by} imports {each.of}"
-        for each in found
-        if (room(each.by) in MAY_IMPORT and room(each.of) and room(each.of) not in MAY_IMPORT[room(each.by)])
-        or (room(each.of) in ABOVE and room(each.by) not in ABOVE[room(each.of)] | {room(each.of)})
-    ]
+    wrong = []
+    for each in found:
+        if not room(each.of):
+            continue
+        below, above = the_rule(MAY_IMPORT, each.by), the_rule(ABOVE, each.of)
+        down = below is None or any(lies_in(each.of, name) for name in below)
+        up = above is None or any(lies_in(each.by, name) for name in above | {room(each.of)})
+        if not (down and up):
+            wrong.append(f"{each.by} imports {each.of}")
+    return wrong
 
 
 def wrong_places(found: list[Import]) -> list[str]:
@@ -153,10 +174,11 @@ def test_rooms_import_only_what_lies_below_them() -> None:
         ("motion/detector", "from gateway.wire.draft import Draft"),
         ("motion/detector", "from gateway import errors"),
         ("wire/message", "import gateway.uplink.outbox"),
-        ("camera/mask", "from gateway.settings import CameraSettings"),
-        ("uplink/spool", "def f():\n    from gateway import settings"),
+        ("camera/mask", "from gateway.configuration.settings import CameraSettings"),
+        ("uplink/spool", "def f():\n    from gateway import configuration"),
         ("events/episode", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from gateway.uplink import x"),
-        ("device/health", "from ..configuration import load"),
+        ("device/health", "from ..configuration.loading import load"),
+        ("configuration/settings", "from gateway.configuration import loading"),
         ("uplink/mqtt", "from .. import device"),
         ("errors", "import gateway.wire"),
         ("answers", "from gateway import cli"),
@@ -166,7 +188,8 @@ def test_rooms_import_only_what_lies_below_them() -> None:
 )
 def test_control_a_wrong_direction_is_caught(tmp_path: Path, name: str, text: str) -> None:
     """An import that leads upwards is caught: at the top of a file, in a function, for types, relative."""
-    below = {"settings": "", "device/__init__": "", "errors": "", "cli": "", "eyes": "", "selftest/__init__": ""}
+    rooms = ["device/__init__", "selftest/__init__", "configuration/__init__", "configuration/loading"]
+    below = dict.fromkeys(["errors", "cli", "eyes", *rooms], "")
     assert len(wrong_directions(house(tmp_path, below | {name: text}))) == 1
 
 

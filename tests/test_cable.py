@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.credentials import broker_of
-from gateway.settings import BrokerSettings
+from gateway.configuration.credentials import broker_of
+from gateway.configuration.settings import BrokerSettings
 from gateway.uplink.broker import Broker
 from gateway.wire.draft import Rank
 from tests.cable import FAR, Cable, traffic, why_not

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from gateway.camera_reports import CameraReports
+from gateway.configuration.settings import CameraSettings
 from gateway.eyes import Eye
-from gateway.settings import CameraSettings
 
 
 def test_a_rebirth_keeps_since_when(monkeypatch: pytest.MonkeyPatch) -> None:

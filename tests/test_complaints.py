@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from gateway.complaints import MOST
-from gateway.configuration import load, load_strict
+from gateway.configuration.complaints import MOST
+from gateway.configuration.loading import load, load_strict
 from gateway.errors import SettingsError
 from tests.configurations import write
 
@@ -136,7 +136,7 @@ def test_what_would_not_reach_the_eye_is_refused(tmp_path: Path, camera: dict[st
 
 def test_a_folder_that_may_not_be_entered_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A default file that may not be looked at is no absent one: its settings must not be passed over in silence."""
-    monkeypatch.setattr("gateway.configuration.DEFAULT_FILE", tmp_path / ("x" * 300) / "gateway.toml")
+    monkeypatch.setattr("gateway.configuration.loading.DEFAULT_FILE", tmp_path / ("x" * 300) / "gateway.toml")
     with pytest.raises(SettingsError, match="cannot be read"):
         load_strict(None, (), {})
 

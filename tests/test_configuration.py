@@ -13,13 +13,13 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.cli import EX_CONFIG, main
-from gateway.configuration import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.configuration.loading import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
+from gateway.configuration.settings import CAMERA_BYTES, BrokerSettings, CameraSettings, Settings, ZoneSettings
 from gateway.contract.check import validate
 from gateway.errors import SettingsError
 from gateway.events.episode import Episodes
 from gateway.motion import Box, Motion, Track
 from gateway.pipeline import make_zones
-from gateway.settings import CAMERA_BYTES, BrokerSettings, CameraSettings, Settings, ZoneSettings
 from gateway.wire.draft import PACKET_BYTES, pack_draft, uuid7
 from gateway.wire.message import Address, Moment, make_message
 from tests.configurations import SAMPLE, write

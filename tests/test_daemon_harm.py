@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.configuration import load
+from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, ask
 from gateway.daemon import Daemon
 from gateway.uplink.mqtt import Connection

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
-from gateway.configuration import load_strict
+from gateway.configuration.loading import load_strict
 from gateway.demo import run
 from gateway.demo.broker import EmbeddedBroker, free_port
 from gateway.demo.centre import Episode, Tally
@@ -66,7 +66,7 @@ def test_camera_source_gets_truth_and_seed_unless_it_says_otherwise() -> None:
 
 def test_configuration_is_one_that_the_daemon_reads(tmp_path: Path) -> None:
     """What the demo writes is valid, and a broker's password stands in a private file, not in the configuration."""
-    from gateway.configuration import as_toml
+    from gateway.configuration.loading import as_toml
 
     broker = parse_broker_url("mqtt://user:secret@127.0.0.1:1999")
     settings = configuration(tmp_path, "demo-1", "street", broker, simulated=True)

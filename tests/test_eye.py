@@ -16,10 +16,10 @@ import pytest
 from gateway.camera import rate
 from gateway.camera.soundness import Soundness
 from gateway.channel import Channel
+from gateway.configuration.settings import CameraSettings
 from gateway.events.still import Stills
 from gateway.eye import Eye
 from gateway.outlet import QUEUED_DRAFTS, QUEUED_PICTURES, Outlet
-from gateway.settings import CameraSettings
 from gateway.wire.draft import PACKET_BYTES, Draft, Rank, unpack, uuid7
 
 

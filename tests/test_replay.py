@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from gateway.cli import main
+from gateway.configuration.settings import CameraSettings
 from gateway.contract.check import validate
 from gateway.errors import CameraUnavailable, GatewayError
 from gateway.replay import Outputs, replay
-from gateway.settings import CameraSettings
 from gateway.wire.message import plain
 from tests.running import make_clip
 

@@ -16,10 +16,10 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.camera.opening import parse
-from gateway.configuration import as_toml
+from gateway.configuration.loading import as_toml
+from gateway.configuration.settings import Settings
 from gateway.control import SOCKET_NAME, ask
 from gateway.errors import GatewayError
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,7 +1,7 @@
 """Who this device is: its name on the wire, and which boot this is.
 
-The operating system is a folder that is passed in. Not here: what the settings allow (settings.py), the client
-certificate (uplink). Runs once, on the daemon's main thread, before the link is opened.
+The operating system is a folder that is passed in. Not here: what the settings allow (configuration/settings.py), the
+client certificate (uplink). Runs once, on the daemon's main thread, before the link is opened.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from gateway.configuration import load
+from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, NotAllowed, NotRunning, ask
 from gateway.device import health
 from gateway.device.identity import boot_id, gateway_id
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from gateway.configuration import Loaded
+    from gateway.configuration.loading import Loaded
 
 MARKS: dict[Result, str] = {"ok": " ok ", "warning": "WARN", "failure": "FAIL", "skipped": "skip"}
 FINE, WARNINGS, FAILURES, COULD_NOT_RUN = range(4)

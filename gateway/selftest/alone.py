@@ -19,8 +19,8 @@ from gateway.selftest.check import Check
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from gateway.configuration import Loaded
-    from gateway.settings import CameraSettings
+    from gateway.configuration.loading import Loaded
+    from gateway.configuration.settings import CameraSettings
 
 FRAMES = 5
 """Frames that a camera must deliver."""
@@ -137,7 +137,7 @@ def _outbox(loaded: Loaded) -> Check:
 
 def _broker(loaded: Loaded) -> Check:
     """Connect as ourselves, publish a heartbeat with QoS 1, and wait for its acknowledgement."""
-    from gateway.credentials import broker_of
+    from gateway.configuration.credentials import broker_of
     from gateway.uplink import reasons
     from gateway.uplink.happened import Acked, Connected
     from gateway.uplink.mqtt import Connection

@@ -34,12 +34,12 @@ sys.path.insert(0, str(ROOT))
 import cv2  # noqa: E402
 
 from gateway.camera.street import Street  # noqa: E402
+from gateway.configuration.settings import CameraSettings  # noqa: E402
 from gateway.errors import CameraEnded  # noqa: E402
 from gateway.pipeline import Pipeline  # noqa: E402
 from gateway.report.film import draw, encode, picture_of  # noqa: E402
 from gateway.report.story import Story, Told  # noqa: E402
 from gateway.score import Truth  # noqa: E402
-from gateway.settings import CameraSettings  # noqa: E402
 from gateway.wire.draft import uuid7  # noqa: E402
 
 if TYPE_CHECKING:

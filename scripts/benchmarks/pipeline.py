@@ -37,8 +37,8 @@ def pipeline_speed(frames: int) -> dict[str, Any]:
 
     from gateway.camera.frame import Frame
     from gateway.camera.street import Street
+    from gateway.configuration.settings import CameraSettings
     from gateway.pipeline import Pipeline
-    from gateway.settings import CameraSettings
     from gateway.wire.draft import Draft, random_uuid7
 
     cv2.setNumThreads(1)
@@ -199,8 +199,8 @@ def delivery(seconds: float) -> dict[str, Any]:
 def hour() -> dict[str, Any]:
     """Memory of the pipeline's process over an hour of street (36,000 frames at 10 a second), as fast as it can."""
     from gateway.camera.street import Street
+    from gateway.configuration.settings import CameraSettings
     from gateway.pipeline import Pipeline
-    from gateway.settings import CameraSettings
     from gateway.wire.draft import random_uuid7
 
     street = Street(SIZE, 10.0, 1, main_size=(1280, 720), pace=False)

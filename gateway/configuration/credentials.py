@@ -15,7 +15,7 @@ from gateway.errors import CameraUnavailable, SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
 if TYPE_CHECKING:
-    from gateway.settings import BrokerSettings, Settings
+    from gateway.configuration.settings import BrokerSettings, Settings
 
 
 def broker_of(settings: BrokerSettings) -> Broker:

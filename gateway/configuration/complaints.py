@@ -1,6 +1,6 @@
 """What is wrong with a configuration, for people: where the value came from, the key, what was found, what is allowed.
 
-Not here: reading it (configuration.py), what can be set (settings.py). Pure; on the main thread.
+Not here: reading it (loading.py), what can be set (settings.py). Pure; on the main thread.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
-from gateway.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
+from gateway.configuration.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
 from gateway.wire.fields import ID
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import ValidationError
 from pydantic_settings import EnvSettingsSource
 
-from gateway.complaints import Origins, complaints
+from gateway.configuration.complaints import Origins, complaints
+from gateway.configuration.settings import Settings
 from gateway.errors import SettingsError
-from gateway.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

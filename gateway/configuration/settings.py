@@ -1,4 +1,4 @@
-"""The configuration: what can be set, its defaults, and its limits. `configuration.py` reads it from files.
+"""The configuration: what can be set, its defaults, and its limits. `loading.py` reads it from files.
 
 Stages never see this module: plain values are passed to them. Not here: files, environment, the last good
 configuration. Pure values; imported by the daemon's side only (pydantic is heavy, and the eye must start fast).
@@ -229,7 +229,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what configuration.py hands over: it merges file, environment and --set itself, to name the culprit."""
+        """Only what loading.py hands over: it merges file, environment and --set itself, to name the culprit."""
         return (init_settings,)
 
     @field_validator("cameras")
