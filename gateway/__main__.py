@@ -8,7 +8,7 @@ import sys
 def main() -> int:
     """Run the command line; return its exit code."""
     if sys.argv[1:2] == ["eye"]:  # started by the daemon only: gateway eye --fd N --name CAMERA
-        from gateway.eye import main as eye
+        from gateway.eye.eye import main as eye
 
         return eye(int(sys.argv[sys.argv.index("--fd") + 1]))
     from gateway.cli import main as cli

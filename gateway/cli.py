@@ -177,7 +177,7 @@ def _demo(options: argparse.Namespace) -> int:
 
 
 def _replay(options: argparse.Namespace) -> int:
-    from gateway.replay import Outputs, replay
+    from gateway.replay.replay import Outputs, replay
 
     camera = None
     if options.config is not None:

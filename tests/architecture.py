@@ -64,7 +64,7 @@ def _walk(node: ast.AST, when: str) -> Iterator[tuple[ast.Import | ast.ImportFro
 
 
 def room(module: str) -> str:
-    """The room of a module: `gateway.motion.light` lies in motion, `gateway.eye` in eye; nothing of ours: empty."""
+    """The room of a module: `gateway.motion.light` lies in motion, `gateway.cli` in cli; nothing of ours: empty."""
     parts = module.split(".")
     if parts[0] != "gateway":
         return ""

@@ -18,8 +18,8 @@ from gateway.configuration.settings import CAMERA_BYTES, BrokerSettings, CameraS
 from gateway.contract.check import validate
 from gateway.errors import SettingsError
 from gateway.events.episode import Episodes
+from gateway.eye.pipeline import make_zones
 from gateway.motion import Box, Motion, Track
-from gateway.pipeline import make_zones
 from gateway.wire.draft import PACKET_BYTES, pack_draft, uuid7
 from gateway.wire.message import Address, Moment, make_message
 from tests.configurations import SAMPLE, write

@@ -26,7 +26,7 @@ from gateway.demo.process import configuration, street_source
 from gateway.demo.screen import PlainScreen, Row, View
 from gateway.demo.summary import Summary
 from gateway.errors import GatewayError
-from gateway.score import Score
+from gateway.replay.score import Score
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
 

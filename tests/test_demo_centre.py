@@ -11,7 +11,7 @@ import pytest
 
 from gateway.demo.centre import Centre
 from gateway.demo.follow import TruthFile
-from gateway.score import Truth
+from gateway.replay.score import Truth
 from gateway.wire.draft import Draft, random_uuid7, rank_of
 from gateway.wire.message import Address, Message, Moment, inflate, make_message, plain
 

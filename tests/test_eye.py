@@ -18,8 +18,8 @@ from gateway.camera.soundness import Soundness
 from gateway.channel import Channel
 from gateway.configuration.settings import CameraSettings
 from gateway.events.still import Stills
-from gateway.eye import Eye
-from gateway.outlet import QUEUED_DRAFTS, QUEUED_PICTURES, Outlet
+from gateway.eye.eye import Eye
+from gateway.eye.outlet import QUEUED_DRAFTS, QUEUED_PICTURES, Outlet
 from gateway.wire.draft import PACKET_BYTES, Draft, Rank, unpack, uuid7
 
 

@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from gateway.camera.frame import Exposure, Frame
 from gateway.configuration.settings import CameraSettings
+from gateway.eye.pipeline import Pipeline
 from gateway.motion import Motion
 from gateway.motion.detector import Detector
-from gateway.pipeline import Pipeline
 from gateway.wire.draft import Draft, Rank, uuid7
 
 SIZE = (320, 180)

@@ -14,7 +14,7 @@ from gateway.cli import main
 from gateway.configuration.settings import CameraSettings
 from gateway.contract.check import validate
 from gateway.errors import CameraUnavailable, GatewayError
-from gateway.replay import Outputs, replay
+from gateway.replay.replay import Outputs, replay
 from gateway.wire.message import plain
 from tests.running import make_clip
 

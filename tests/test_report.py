@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from gateway.cli import main
 from gateway.errors import GatewayError
-from gateway.replay import Outputs, replay
+from gateway.replay.replay import Outputs, replay
 from tests.running import make_clip
 
 SIZE = (320, 180)
@@ -178,7 +178,7 @@ def picture(file: Path) -> NDArray[np.uint8]:
 
 def test_a_long_clip_keeps_few_moments_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However long the clip, so many moments are kept and no more, from its first frame on and evenly spread."""
-    monkeypatch.setattr("gateway.report.report.MOMENTS", 6)
+    monkeypatch.setattr("gateway.replay.report.MOMENTS", 6)
     assert replay(walker(tmp_path), Outputs(report=tmp_path / "report"), fps=10.0) == 0
     times = [moment["t"] for moment in json.loads(read(tmp_path / "report").script)["moments"]]
     assert times == pytest.approx([0.0, 2.0, 4.0, 6.0, 8.0])

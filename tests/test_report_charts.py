@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.report.chart import clock, curve, rows, thin, ticks
-from gateway.report.story import Span, Story, Told
-from gateway.score import Box
+from gateway.replay.chart import clock, curve, rows, thin, ticks
+from gateway.replay.score import Box
+from gateway.replay.story import Span, Story, Told
 
 
 def test_charts_keep_peaks_and_never_overlap() -> None:
@@ -34,14 +34,14 @@ def test_spans_join_what_is_alike() -> None:
 
 
 def _sample(t: float, why: str | None) -> Any:
-    from gateway.report.story import Sample
+    from gateway.replay.story import Sample
 
     return Sample(t, 0.0, 100.0, 1.0, 4.0, 1.0, why, "ok", suspect=False)
 
 
 def test_an_episode_says_what_went_where() -> None:
     """The card's headline names the ends of the way and its direction, or that the thing stayed."""
-    from gateway.report.cards import headline
+    from gateway.replay.cards import headline
 
     told = Told("e", 0.0, 4.0, velocity=(0.2, 0.0), path=[[0, 0.0, 0.5, 0.1, 0.2], [4, 0.8, 0.5, 0.1, 0.2]])
     assert headline(told) == "→ from the near left to the near right"

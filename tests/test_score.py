@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.score import MOVING_SECONDS, SETTLE_SECONDS, Box, Received, Truth, percentile, score, shown
+from gateway.replay.score import MOVING_SECONDS, SETTLE_SECONDS, Box, Received, Truth, percentile, score, shown
 
 FPS = 10
 HIGH = 0.1

@@ -1,8 +1,8 @@
 """The management centre in small: what it learns from the messages of one gateway, and nothing else.
 
 Inflates, drops what it has seen before, joins phases and pictures to episodes, keeps the pictures. Not here: the
-connection (uplink/subscriber.py), drawing (screen.py), the truth (score.py). `take` runs on the subscriber's thread,
-all else on the main thread; one lock stands between.
+connection (uplink/subscriber.py), drawing (screen.py), the truth (replay/score.py). `take` runs on the subscriber's
+thread, all else on the main thread; one lock stands between.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from gateway.score import Box, Received
+from gateway.replay.score import Box, Received
 from gateway.wire.message import inflate, read_label
 
 if TYPE_CHECKING:

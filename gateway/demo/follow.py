@@ -1,6 +1,6 @@
 """What goes past the gateway: the scene's truth from its file, and the frame rate from the daemon's own reports.
 
-Not here: judging (score.py), asking the daemon (process.py). Runs on the main thread.
+Not here: judging (replay/score.py), asking the daemon (process.py). Runs on the main thread.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from gateway.score import Truth
+    from gateway.replay.score import Truth
 
 
 @dataclass

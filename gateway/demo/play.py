@@ -2,7 +2,7 @@
 
 An embedded broker, the production daemon with its eye on the simulated corner, and a real subscriber that knows only
 what arrives. The scene's truth goes past the gateway through a file, and the two are compared. Runs on the main thread.
-Not here: the pieces (broker.py, process.py, centre.py, score.py, screen.py).
+Not here: the pieces (broker.py, process.py, centre.py, replay/score.py, screen.py).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from gateway.demo.process import AREA, CAMERA, LOG, TRUTH, Gateway, configuratio
 from gateway.demo.screen import Row, View, open_screen
 from gateway.demo.summary import Summary
 from gateway.errors import CameraError, GatewayError, LinkError
-from gateway.score import Score, Truth, score, shown
+from gateway.replay.score import Score, Truth, score, shown
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
 from gateway.wire.message import Address

@@ -1,6 +1,6 @@
 """What a person sees while the demo runs: a live table in a terminal, plain lines everywhere else.
 
-Not here: what is true (score.py), what was received (centre.py): a `View` brings both. Runs on the main thread.
+Not here: what is true (replay/score.py), what was received (centre.py): a `View` brings both. Runs on the main thread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The end of a demo in numbers: for people as lines, for programs as JSON.
 
-Pure. Not here: how they were measured (process.py, centre.py, score.py).
+Pure. Not here: how they were measured (process.py, centre.py, replay/score.py).
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gateway.score import percentile
+from gateway.replay.score import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.demo.centre import Episode, Tally
-    from gateway.score import Score
+    from gateway.replay.score import Score
 
 SAME_CLOCK_SECONDS = 3600.0
 """A latency beyond this, or below zero, says that the frames' times are not this computer's clock (a recording's are

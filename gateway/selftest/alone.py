@@ -40,8 +40,8 @@ def every_part(loaded: Loaded) -> Iterator[Check]:
 
 def _camera(camera: CameraSettings) -> Iterator[Check]:
     from gateway.errors import MaskError
-    from gateway.pipeline import Pipeline, make_mask
-    from gateway.source import Source
+    from gateway.eye.pipeline import Pipeline, make_mask
+    from gateway.eye.source import Source
 
     name = f"camera.{camera.name}"
     try:

@@ -5,7 +5,7 @@
 
 24 hours from noon to noon pass in N minutes (30): sun, weather, lamps and the infra-red filter pass quickly; people,
 cars, drops and insects move at their own pace. The production pipeline at its defaults sees every frame; its episodes
-are judged by gateway/score.py: false is an episode none of whose boxes holds the middle of anything that was drawn;
+are judged by replay/score.py: false is an episode none of whose boxes holds the middle of anything that was drawn;
 missed is a thing that moved in plain sight for a second. Of the false ones it says which show a piece of somebody (half
 of a box of theirs, or more, lies on him: a head, a pair of legs) and which nothing at all; both count. Of every false
 episode a picture is kept, with what was going on then. At minutes=30 dusk is 48 times as quick as a real one: what is
@@ -36,10 +36,10 @@ import cv2  # noqa: E402
 from gateway.camera.street import Street  # noqa: E402
 from gateway.configuration.settings import CameraSettings  # noqa: E402
 from gateway.errors import CameraEnded  # noqa: E402
-from gateway.pipeline import Pipeline  # noqa: E402
-from gateway.report.film import draw, encode, picture_of  # noqa: E402
-from gateway.report.story import Story, Told  # noqa: E402
-from gateway.score import Truth  # noqa: E402
+from gateway.eye.pipeline import Pipeline  # noqa: E402
+from gateway.replay.film import draw, encode, picture_of  # noqa: E402
+from gateway.replay.score import Truth  # noqa: E402
+from gateway.replay.story import Story, Told  # noqa: E402
 from gateway.wire.draft import uuid7  # noqa: E402
 
 if TYPE_CHECKING:

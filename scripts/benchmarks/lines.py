@@ -20,7 +20,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from gateway.replay import Outputs, replay  # noqa: E402
+from gateway.replay.replay import Outputs, replay  # noqa: E402
 
 Point = tuple[float, float]
 

@@ -38,7 +38,7 @@ def pipeline_speed(frames: int) -> dict[str, Any]:
     from gateway.camera.frame import Frame
     from gateway.camera.street import Street
     from gateway.configuration.settings import CameraSettings
-    from gateway.pipeline import Pipeline
+    from gateway.eye.pipeline import Pipeline
     from gateway.wire.draft import Draft, random_uuid7
 
     cv2.setNumThreads(1)
@@ -200,7 +200,7 @@ def hour() -> dict[str, Any]:
     """Memory of the pipeline's process over an hour of street (36,000 frames at 10 a second), as fast as it can."""
     from gateway.camera.street import Street
     from gateway.configuration.settings import CameraSettings
-    from gateway.pipeline import Pipeline
+    from gateway.eye.pipeline import Pipeline
     from gateway.wire.draft import random_uuid7
 
     street = Street(SIZE, 10.0, 1, main_size=(1280, 720), pace=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gateway.score import Box, Drawn, Received, Score, Truth, score, shown
+from gateway.replay.score import Box, Drawn, Received, Score, Truth, score, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -1,7 +1,8 @@
 """The way of a frame: mask, motion, episodes, stills. The same for a live eye and for a recording.
 
-Takes frames, hands drafts to `post`. Not here: where frames come from and where drafts go (eye.py, replay.py),
-settings (plain values come in). `step` runs on the thread that reads the camera and waits for nothing.
+Takes frames, hands drafts to `post`. Not here: where frames come from and where drafts go (eye.py,
+replay/replay.py), settings (plain values come in). `step` runs on the thread that reads the camera and waits for
+nothing.
 """
 
 from __future__ import annotations

@@ -12,15 +12,15 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
-from gateway.report.cards import card
-from gateway.report.film import HIGHEST, NOISIEST
-from gateway.report.timeline import timeline
+from gateway.replay.cards import card
+from gateway.replay.film import HIGHEST, NOISIEST
+from gateway.replay.timeline import timeline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from gateway.report.story import Story, Told
-    from gateway.score import Score
+    from gateway.replay.score import Score
+    from gateway.replay.story import Story, Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def page(story: Story, facts: Facts, moments: Sequence[Moment], film: str) -> st
 
 
 def _text(name: str) -> str:
-    return resources.files("gateway.report").joinpath(name).read_text(encoding="utf-8")
+    return resources.files("gateway.replay").joinpath(name).read_text(encoding="utf-8")
 
 
 def _opening(story: Story) -> float:

@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import GatewayError
-from gateway.report.film import Film, believed, draw, encode, picture_of
-from gateway.report.page import Facts, Moment, page
-from gateway.report.story import Story
-from gateway.score import Truth
+from gateway.replay.film import Film, believed, draw, encode, picture_of
+from gateway.replay.page import Facts, Moment, page
+from gateway.replay.score import Truth
+from gateway.replay.story import Story
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from gateway.camera.frame import Frame
+    from gateway.eye.pipeline import Pipeline
     from gateway.motion import Motion
-    from gateway.pipeline import Pipeline
     from gateway.wire.draft import Draft
 
 MOMENTS = 120

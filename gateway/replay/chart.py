@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from gateway.report.story import Span
+    from gateway.replay.story import Span
 
 COLUMNS = 900
 """Points across a curve: more than a wide screen can show would only make the page heavy."""

@@ -20,14 +20,14 @@ from typing import TYPE_CHECKING, Any
 from gateway import logs
 from gateway.channel import Channel
 from gateway.errors import CameraEnded, CameraError, CameraGarbled, CameraStalled, GatewayError
-from gateway.outlet import Outlet
+from gateway.eye.outlet import Outlet
 from gateway.wire.draft import PACKET_BYTES, Draft, random_uuid7
 
 if TYPE_CHECKING:
     from gateway.camera.frame import Frame
+    from gateway.eye.pipeline import Pipeline
+    from gateway.eye.source import Source
     from gateway.motion import Motion
-    from gateway.pipeline import Pipeline
-    from gateway.source import Source
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Eye:
             return 1
 
     def _watch(self) -> int:
-        from gateway.pipeline import Pipeline
-        from gateway.source import Source
+        from gateway.eye.pipeline import Pipeline
+        from gateway.eye.source import Source
 
         source = Source(self._camera)
         still: threading.Thread | None = None

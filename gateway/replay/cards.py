@@ -9,13 +9,13 @@ import html
 import math
 from typing import TYPE_CHECKING
 
-from gateway.report.chart import clock
+from gateway.replay.chart import clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.report.story import Story, Told
-    from gateway.score import Drawn
+    from gateway.replay.score import Drawn
+    from gateway.replay.story import Story, Told
 
 ARROWS = "→↘↓↙←↖↑↗"
 COURSES = (

@@ -8,14 +8,14 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING
 
-from gateway.report.cards import names
-from gateway.report.chart import bands, clock, curve, place, rows, thin, ticks
+from gateway.replay.cards import names
+from gateway.replay.chart import bands, clock, curve, place, rows, thin, ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gateway.report.story import Story
-    from gateway.score import Score
+    from gateway.replay.score import Score
+    from gateway.replay.story import Story
 
 
 def _lane(name: str, small: str, inner: str, *, high: str = "", low: str = "", slim: bool = False) -> str:

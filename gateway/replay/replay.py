@@ -1,7 +1,7 @@
 """`gateway replay`: motion and events over a recording, as fast as it can, through the same pipeline as a live eye.
 
 Ids and times come from the clip, so that the same input gives the same output. Not here: reading recordings
-(camera/video.py), what is found (pipeline.py). One thread does all; stills are made in line.
+(camera/video.py), what is found (eye/pipeline.py). One thread does all; stills are made in line.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 
 from gateway.camera.opening import open_camera, parse
 from gateway.errors import CameraEnded, CameraError, CameraUnavailable, GatewayError
-from gateway.pipeline import Pipeline
+from gateway.eye.pipeline import Pipeline
 from gateway.wire.draft import lane_of, uuid7
 from gateway.wire.message import Address, Moment, cloud_event
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from gateway.camera.frame import Camera, Frame
     from gateway.motion import Motion
-    from gateway.report import Report
+    from gateway.replay.report import Report
     from gateway.wire.draft import Draft
 
 LARGEST = (640, 720)
@@ -125,7 +125,7 @@ def _told() -> Iterator[None]:
 
 def _open_report(folder: Path, clip: str, camera: Mapping[str, Any], source: Camera) -> Report:
     """Begin a report; what makes it (an encoder, a page) is loaded for whoever asks for it only."""
-    from gateway.report import Report
+    from gateway.replay.report import Report
 
     fps: float = getattr(source, "rate", None) or getattr(source, "fps", None) or 10.0
     return Report(folder, clip, camera, source.size, fps, simulated=source.simulated)
