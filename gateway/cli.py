@@ -147,7 +147,7 @@ def _daemon(options: argparse.Namespace) -> int:
     from gateway.configuration.loading import load
 
     loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
-    from gateway.daemon import Daemon
+    from gateway.daemon.daemon import Daemon
 
     asked = [*(["--config", str(options.config)] if options.config else []), *(f"--set={text}" for text in options.set)]
     return Daemon(loaded, asked).run()
@@ -228,9 +228,9 @@ def _outbox(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
-    from gateway import diary
     from gateway.configuration.loading import load
     from gateway.control import SOCKET_NAME, NotRunning, ask
+    from gateway.memory import diary
 
     settings = load(options.config, options.set).settings
     try:

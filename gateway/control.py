@@ -1,8 +1,8 @@
 """The small unix socket through which the command line asks the running daemon.
 
-One JSON object on a line each way, then the connection is closed. Mode 0660 in the runtime directory: who may ask is
-a matter of the group. Not here: what is answered (daemon.py). The server's part runs on the daemon's main thread and
-waits for nobody; `ask` runs in the command line's process.
+One JSON object on a line each way, then the connection is closed. Mode 0660 in the runtime directory: who may ask is a
+matter of the group. Not here: what is answered (daemon/answers.py). The server's part runs on the daemon's main thread
+and waits for nobody; `ask` runs in the command line's process.
 """
 
 from __future__ import annotations

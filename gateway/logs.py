@@ -1,8 +1,8 @@
 """Log lines without waiting: a card that stalls also stalls the journal, and no thread of ours may wait for that.
 
 A bounded queue stands before stderr; a thread of its own (`log`) writes. What does not fit is dropped and counted. Not
-here: what is logged, how it outlives the process (diary.py). `start` runs once, on the main thread of the daemon and of
-each eye.
+here: what is logged, how it outlives the process (memory/diary.py). `start` runs once, on the main thread of the daemon
+and of each eye.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`gateway outbox status|list|export`: what waits for the centre.
 
 The running daemon is asked through its socket, page by page; when none runs the store itself is read. Nothing is
-changed either way. Not here: the store (uplink/outbox.py), the daemon's answer (answers.py). Runs in the command line's
-process.
+changed either way. Not here: the store (uplink/outbox.py), the daemon's answer (daemon/answers.py). Runs in the command
+line's process.
 """
 
 from __future__ import annotations

@@ -5,165 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from tests.architecture import Import, imports, modules, reach, room
+from tests.architecture import Import, imports, modules
+from tests.rooms import DAEMON, EYE, NEVER, circle, forbidden, wrong_directions, wrong_places
 
 TREE = Path(__file__).parent.parent
-MAY_IMPORT = {
-    "errors": set[str](),
-    "wire": {"wire", "errors"},
-    "motion": {"motion"},
-    "camera": {"camera", "wire", "errors"},
-    "events": {"events", "motion", "camera", "wire", "errors"},
-    "uplink": {"uplink", "wire", "errors"},
-    "device": {"device", "wire", "errors"},
-    "contract": {"contract", "device", "wire", "errors"},
-    "eye": {"eye", "events", "motion", "camera", "channel", "logs", "wire", "errors"},
-    "eye.pipeline": {"events", "motion", "camera", "wire", "errors"},
-    "replay": {
-        "replay",
-        "eye.pipeline",
-        "motion",
-        "camera",
-        "configuration.settings",
-        "wire",
-        "errors",
-        "gateway",
-    },
-    "replay.score": set(),
-    "configuration": {"configuration", "camera.opening", "uplink.broker", "wire", "errors"},
-    "configuration.settings": {"wire"},
-    "configuration.complaints": {"configuration.settings", "wire"},
-    "configuration.loading": {"configuration.complaints", "configuration.settings", "errors"},
-    "demo": {"demo", "replay.score", "configuration", "control", "camera", "uplink", "wire", "errors"},
-}
-"""Of each room or module, the rooms and modules of ours that it may import; the configuration stands in no stage's."""
-ABOVE = {
-    "demo": {"cli"},
-    "selftest": {"cli"},
-    "eye": {"__main__"},
-    "eye.pipeline": {"replay", "selftest"},
-    "eye.source": {"selftest"},
-    "replay": {"cli"},
-    "replay.score": {"demo"},
-    "daemon": {"cli"},
-    "cli": {"__main__"},
-}
-"""Of what stands on top, who else may import it: it can be taken away, and nothing else would notice."""
-ONLY = {
-    "picamera2": ("gateway.camera.picam",),
-    "libcamera": ("gateway.camera.picam",),
-    "paho": ("gateway.uplink.mqtt",),
-    "sqlite3": ("gateway.uplink.",),
-    "cv2": (
-        "gateway.camera.",
-        "gateway.motion.",
-        "gateway.events.",
-        "gateway.replay.",
-        "gateway.demo.",
-    ),
-    "pydantic": (
-        "gateway.configuration.settings",
-        "gateway.configuration.loading",
-        "gateway.configuration.complaints",
-        "gateway.contract.",
-    ),
-    "pydantic_settings": ("gateway.configuration.settings", "gateway.configuration.loading"),
-    "jsonschema": ("gateway.contract.",),
-    "iotcore": ("gateway.demo.",),
-    "rich": ("gateway.demo.",),
-    "psutil": ("gateway.demo.",),
-    "asyncio": (),
-}
-"""Of each library, who may import it: modules, or whole rooms where the name ends with a full stop."""
-DAEMON, EYE = "gateway.daemon", "gateway.eye.eye"
-NEVER = {
-    DAEMON: {
-        "numpy",
-        "cv2",
-        "picamera2",
-        "gateway.motion",
-        "gateway.events",
-        "gateway.eye",
-        "gateway.demo",
-        "gateway.replay",
-    },
-    EYE: {
-        "paho",
-        "sqlite3",
-        "pydantic",
-        "pydantic_settings",
-        "gateway.configuration",
-        "gateway.uplink",
-        "gateway.demo",
-        "gateway.replay",
-    },
-}
-"""What a process must never load, however far away it is imported; inside functions as well."""
-NOT_CALLED = {DAEMON: frozenset({"gateway.camera.opening", "gateway.__main__"}), EYE: frozenset[str]()}
-"""The daemon asks opening.py only for a source's name; what that imports to open one, it never imports."""
-
-
-def lies_in(module: str, name: str) -> bool:
-    """Whether a module is the one of that name, or lies in the room of that name; `gateway` is the package alone."""
-    return module == "gateway" if name == "gateway" else f"{module}.".startswith(f"gateway.{name}.")
-
-
-def the_rule(rules: dict[str, set[str]], module: str) -> set[str] | None:
-    """The rule for a module: its own before its room's; none where there is none."""
-    names = [name for name in rules if lies_in(module, name)]
-    return rules[max(names, key=len)] if names else None
-
-
-def wrong_directions(found: list[Import]) -> list[str]:
-    """Imports of ours that lead where they may not, even for types only."""
-    wrong = []
-    for each in found:
-        if not room(each.of):
-            continue
-        below, above = the_rule(MAY_IMPORT, each.by), the_rule(ABOVE, each.of)
-        down = below is None or any(lies_in(each.of, name) for name in below)
-        up = above is None or any(lies_in(each.by, name) for name in above | {room(each.of)})
-        if not (down and up):
-            wrong.append(f"{each.by} imports {each.of}")
-    return wrong
-
-
-def wrong_places(found: list[Import]) -> list[str]:
-    """Imports of a library where it may not be imported."""
-    return [
-        f"{each.by} imports {each.of}"
-        for each in found
-        if (library := each.of.partition(".")[0]) in ONLY
-        and not any(each.by.startswith(place) if place.endswith(".") else each.by == place for place in ONLY[library])
-    ]
-
-
-def forbidden(found: list[Import], start: str) -> list[str]:
-    """Ways from a process's first module to what it must never load."""
-    ways = reach(found, start, calls=True, closed=NOT_CALLED[start])
-    return [
-        " > ".join(way)
-        for of, way in ways.items()
-        if any(of == name or of.startswith(name + ".") for name in NEVER[start])
-    ]
-
-
-def circle(found: list[Import]) -> list[str]:
-    """One circle of modules of ours, the types that they take from each other included; empty where there is none."""
-    of: dict[str, set[str]] = {}
-    for each in found:
-        if room(each.of):
-            of.setdefault(each.by, set()).add(each.of)
-    try:
-        TopologicalSorter(of).prepare()
-    except CycleError as error:
-        return list(error.args[1])
-    return []
 
 
 def house(folder: Path, files: dict[str, str]) -> list[Import]:
@@ -193,15 +42,19 @@ def test_rooms_import_only_what_lies_below_them() -> None:
         ("configuration/settings", "from gateway.configuration import loading"),
         ("uplink/mqtt", "from .. import device"),
         ("errors", "import gateway.wire"),
-        ("answers", "from gateway import cli"),
-        ("reporting", "def f():\n    from gateway.selftest import run"),
-        ("demo/play", "import gateway.eyes"),
+        ("daemon/answers", "from gateway import cli"),
+        ("daemon/reporting", "def f():\n    from gateway.selftest import run"),
+        ("recovery/eyes", "from gateway.daemon import daemon"),
+        ("eye/eye", "from gateway.recovery import ladder"),
+        ("selftest/alone", "from gateway.daemon import daemon"),
+        ("demo/play", "import gateway.recovery.eyes"),
     ],
 )
 def test_control_a_wrong_direction_is_caught(tmp_path: Path, name: str, text: str) -> None:
     """An import that leads upwards is caught: at the top of a file, in a function, for types, relative."""
-    rooms = ["device/__init__", "selftest/__init__", "configuration/__init__", "configuration/loading"]
-    below = dict.fromkeys(["errors", "cli", "eyes", *rooms], "")
+    rooms = [f"{room}/__init__" for room in ("configuration", "daemon", "device", "recovery", "selftest")]
+    rooms += ["configuration/loading", "daemon/daemon", "recovery/eyes", "recovery/ladder"]
+    below = dict.fromkeys(["errors", "cli", *rooms], "")
     assert len(wrong_directions(house(tmp_path, below | {name: text}))) == 1
 
 
@@ -265,8 +118,8 @@ def test_processes_never_load_what_is_not_theirs(start: str) -> None:
 def test_control_a_long_way_is_found(tmp_path: Path) -> None:
     """What is imported modules away, in a function, or by a package on the way, is found with the way there."""
     files = {
-        "daemon": "from gateway.reporting import Reports\nimport gateway.tools.clock",
-        "reporting": "def f():\n    from gateway.marks import box",
+        "daemon/daemon": "from gateway.daemon.reporting import Reports\nimport gateway.tools.clock",
+        "daemon/reporting": "def f():\n    from gateway.marks import box",
         "marks": "import numpy as np",
         "tools/__init__": "import cv2",
         "tools/clock": "",
@@ -276,8 +129,8 @@ def test_control_a_long_way_is_found(tmp_path: Path) -> None:
     }
     found = house(tmp_path, files)
     assert set(forbidden(found, DAEMON)) == {
-        "gateway.daemon > gateway.reporting > gateway.marks > numpy",
-        "gateway.daemon > gateway.tools > cv2",
+        "gateway.daemon.daemon > gateway.daemon.reporting > gateway.marks > numpy",
+        "gateway.daemon.daemon > gateway.tools > cv2",
     }
     assert forbidden(found, EYE) == ["gateway.eye.eye > gateway.wire > sqlite3"]
 
@@ -286,7 +139,7 @@ def test_control_types_are_not_loaded(tmp_path: Path) -> None:
     """An import for the type checker only loads nothing, and neither does one that is never called."""
     types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import numpy\n"
     files = {
-        "daemon": types + "import gateway.camera.opening",
+        "daemon/daemon": types + "import gateway.camera.opening",
         "camera/opening": "def open_camera():\n    import cv2",
     }
     found = house(tmp_path, files)
@@ -309,6 +162,6 @@ def test_importing_a_process_loads_nothing_of_the_others(start: str) -> None:
 def test_control_what_is_loaded_is_seen(tmp_path: Path) -> None:
     """The look into a fresh interpreter sees a library that is imported two modules away."""
     shutil.copytree(TREE / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__"))
-    with (tmp_path / "gateway/faults.py").open("a") as out:
+    with (tmp_path / "gateway/device/faults.py").open("a") as out:
         out.write("\nimport numpy\n")
     assert "numpy" in loaded(DAEMON, tmp_path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gateway.budget import DAY_SECONDS, SMALL_PICTURE, STORM_SECONDS, Budget
+from gateway.daemon.budget import DAY_SECONDS, SMALL_PICTURE, STORM_SECONDS, Budget
 from gateway.wire.draft import Draft, Kind, Rank, uuid7
 from gateway.wire.message import Address, Message, Moment, make_message
 from tests.mosquitto import Mosquitto, Sniffer, wait_for

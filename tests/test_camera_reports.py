@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from gateway.camera_reports import CameraReports
 from gateway.configuration.settings import CameraSettings
-from gateway.eyes import Eye
+from gateway.daemon.camera_reports import CameraReports
+from gateway.recovery.eyes import Eye
 
 
 def test_a_rebirth_keeps_since_when(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,7 +37,7 @@ def test_it_stands_in_the_log_when_a_camera_is_back(caplog: pytest.LogCaptureFix
     """Whoever reads the log sees when a camera came and how its view is; a report that is said again is no change."""
     reports = CameraReports(lambda _topic, _payload: None)
     eye = Eye(CameraSettings().model_dump(mode="json"))
-    with caplog.at_level("INFO", "gateway.camera_reports"):
+    with caplog.at_level("INFO", "gateway.daemon.camera_reports"):
         for state in ("off", "ok", "ok", "covered", "off", "ok"):
             eye.known.state = state
             reports.look(eye, 0.0)

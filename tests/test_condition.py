@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.condition import NOTE_SECONDS, Condition
+from gateway.daemon.condition import NOTE_SECONDS, Condition
 from gateway.errors import StoreError
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool

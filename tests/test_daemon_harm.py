@@ -15,7 +15,7 @@ import pytest
 
 from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, ask
-from gateway.daemon import Daemon
+from gateway.daemon.daemon import Daemon
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Message

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from gateway import logs
-from gateway.diary import BATCHES_A_DAY, BURST, CARD_FILE, FILE_BYTES, OLD_FILE, RUN_FILE, Diary, kept, readable
+from gateway.memory.diary import BATCHES_A_DAY, BURST, CARD_FILE, FILE_BYTES, OLD_FILE, RUN_FILE, Diary, kept, readable
 from tests.mosquitto import Mosquitto
 from tests.running import Gateway, make_clip
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from gateway.channel import Channel
-from gateway.eyes import Eye
+from gateway.recovery.eyes import Eye
 from gateway.wire.draft import Draft, Phase, Rank, pack_draft, pack_note, random_uuid7
 from tests.mosquitto import wait_for
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.faults import PERSIST_SECONDS, RETURN_SECONDS, Fault, Faults
+from gateway.device.faults import PERSIST_SECONDS, RETURN_SECONDS, Fault, Faults
 from gateway.wire.draft import Rank
 
 BLIND = {("cam0", "camera-failed"): Fault("no picture", "check the cable")}

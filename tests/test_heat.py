@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.configuration.settings import CameraSettings
-from gateway.eyes import Eye
+from gateway.recovery.eyes import Eye
 from tests.device_trees import plant, three_b_plus
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, make_clip, states

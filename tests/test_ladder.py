@@ -9,7 +9,7 @@ import pytest
 from hypothesis import Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gateway.ladder import FLAP_SECONDS, FLAPS, HOUR, Ladder, Rung
+from gateway.recovery.ladder import FLAP_SECONDS, FLAPS, HOUR, Ladder, Rung
 
 RUNGS = (
     Rung("flush", deadline=2.0, an_hour=4),

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from gateway.linkage import NETWORK_MANAGER, NETWORKD, SPREAD, Linkage
-from gateway.reboot import Reboot
-from gateway.state import Memory
+from gateway.memory.state import Memory
+from gateway.recovery.linkage import NETWORK_MANAGER, NETWORKD, SPREAD, Linkage
+from gateway.recovery.reboot import Reboot
 from tests.mosquitto import Mosquitto, wait_for
 from tests.running import Gateway, make_clip
 

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import main
-from gateway.eyes import IN_THE_EYE
+from gateway.recovery.eyes import IN_THE_EYE
 
 TREE = Path(__file__).parent.parent
 
 
 def codes() -> set[str]:
     """Return the codes of faults that the daemon gives a camera itself, from its source, and those of the eyes."""
-    text = (TREE / "gateway/eyes.py").read_text(encoding="utf-8")
+    text = (TREE / "gateway/recovery/eyes.py").read_text(encoding="utf-8")
     return set(re.findall(r'"((?:eye|camera)-[a-z]+)"', text)) | set(IN_THE_EYE)
 
 

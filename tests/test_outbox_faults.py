@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway.condition import note_boot
+from gateway.daemon.condition import note_boot
 from gateway.errors import StoreError
 from gateway.uplink import beside, store
 from gateway.uplink.books import Books

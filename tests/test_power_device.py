@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.control import SOCKET_NAME, ask
-from gateway.state import State, read
+from gateway.memory.state import State, read
 from gateway.uplink import beside
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool

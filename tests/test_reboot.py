@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from gateway.eyes import Eye
-from gateway.reboot import LINE, Reboot
-from gateway.state import DAY, FILE, MOST_REBOOTS, Memory, read
+from gateway.memory.state import DAY, FILE, MOST_REBOOTS, Memory, read
+from gateway.recovery.eyes import Eye
+from gateway.recovery.reboot import LINE, Reboot
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, states
 

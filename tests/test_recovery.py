@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gateway.eyes import Eye
+from gateway.recovery.eyes import Eye
 from tests.hanging_folder import HangingFolder
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, check_contract, events, make_clip, states

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 
 import pytest
 
-from gateway.eyes import Eye
-from gateway.sharpness import DAYS, FILE, Record, Sharpness
+from gateway.memory.sharpness import DAYS, FILE, Record, Sharpness
+from gateway.recovery.eyes import Eye
 
 MINUTE, DAY = 60.0, 86_400.0
 PASSED: WeakKeyDictionary[Sharpness, float] = WeakKeyDictionary()

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from gateway import logs
-from gateway.budget import Budget
-from gateway.state import FILE, Memory, State, last_exit, read, write
+from gateway.daemon.budget import Budget
+from gateway.memory.state import FILE, Memory, State, last_exit, read, write
 
 
 def memory(folder: Path, boot: str = "b1") -> Memory:

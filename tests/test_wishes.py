@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from gateway import wishes
-from gateway.state import Memory
+from gateway.daemon import wishes
+from gateway.daemon.wishes import Spread
+from gateway.memory.state import Memory
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.link import Link
 from gateway.uplink.spool import Spool
-from gateway.wishes import Spread
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, check_contract, make_clip, states
 

@@ -1,6 +1,6 @@
 """Reads the configuration: TOML, `GATEWAY_` environment, `--set key=value`, in rising order; and the last good one.
 
-Not here: what can be set (settings.py), how a mistake in it is told (complaints.py), what is done with it (daemon.py).
+Not here: what can be set (settings.py), how a mistake in it is told (complaints.py), what is done with it (daemon).
 Runs once, on the main thread, before a camera is touched.
 """
 

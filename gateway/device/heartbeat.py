@@ -1,6 +1,6 @@
 """Builds what the device says of itself: plain values in, payloads of gateway/wire/payloads.py out.
 
-Not here: when it is sent and with what quality of service (daemon.py, uplink), where the values come from. Pure; any
+Not here: when it is sent and with what quality of service (daemon, uplink), where the values come from. Pure; any
 thread.
 """
 

@@ -4,7 +4,7 @@ A throttled processor is slow everywhere, and nobody chose where; fewer frames a
 found all the same. From a few degrees below 80 degrees Celsius the rate is lowered step by step, each given its time to
 cool, down to a quarter. A Pi 3B+ lowers its clock a little from 60 degrees on (its soft limit), and so does the rate by
 one step. It rises again step by step when it has stayed well below. Pure. Not here: reading (readings.py), telling the
-eyes (daemon.py), the fault "hot" (problems.py).
+eyes (daemon), the fault "hot" (problems.py).
 """
 
 from __future__ import annotations

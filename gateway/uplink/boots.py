@@ -1,7 +1,7 @@
 """The boots that the store's messages come from, and how far each boot's clock was off; as up/clock tells them.
 
-When the clock is right is known elsewhere (condition.py), transactions are the books' (books.py). On the thread that
-owns the store.
+When the clock is right is known elsewhere (daemon/condition.py), transactions are the books' (books.py). On the thread
+that owns the store.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Commands from the centre: read, and refused when they must be. Executing them is not here (orders.py).
+"""Commands from the centre: read, and refused when they must be. Executing them is not here (daemon/orders.py).
 
 A command is JSON on `down/cmd/{name}`: {"id": UUID, "args": {}, "not_after": unix seconds, "by": "who"}. It is
 refused when it was retained (it would come again after every connect), stale, repeated, too many, or unknown; each with

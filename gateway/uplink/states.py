@@ -1,6 +1,6 @@
 """What the gateway says of itself: of each topic the latest state, said again after every connect; beats now or never.
 
-Pure; guarded by the lock of dispatch.py, which decides when they leave. Not here: what is said (reporting.py).
+Pure; guarded by the lock of dispatch.py, which decides when they leave. Not here: what is said (daemon/reporting.py).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What others are told of the store: how much waits since when, and which numbers will never come.
 
-How it is put into payloads is the reports' business (reporting.py). On the thread that owns the store.
+How it is put into payloads is the reports' business (daemon/reporting.py). On the thread that owns the store.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What the eye tells the daemon: drafts of messages, and the packets of the socket between them.
 
 A draft has no number, no wall time and no address yet: the daemon adds them. One packet of the SOCK_SEQPACKET pair
-carries one draft or one small control note. Not here: the socket itself (eye/eye.py, daemon.py). Pure; any thread.
+carries one draft or one small control note. Not here: the socket itself (channel.py). Pure; any thread.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What the centre says, as types: commands, wishes, acknowledgements.
 
-Not here: who reads them (uplink/commands.py, uplink/receipts.py, wishes.py). Pure; any thread.
+Not here: who reads them (uplink/commands.py, uplink/receipts.py, daemon/wishes.py). Pure; any thread.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib.util
 
 if importlib.util.find_spec("gateway") is not None:
-    from gateway.linkage import Linkage
+    from gateway.recovery.linkage import Linkage
 
     defaults = Linkage.__init__.__kwdefaults__
     assert defaults is not None

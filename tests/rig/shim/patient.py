@@ -5,6 +5,6 @@ Loaded by a .pth file of a test's own (test_guest.py), by the daemon only; nothi
 
 from __future__ import annotations
 
-from gateway import eyes
+from gateway.recovery import eyes
 
 eyes.START_SECONDS = 240.0

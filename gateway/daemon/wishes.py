@@ -5,7 +5,7 @@
 It stands beside the configuration and beats it until the centre takes it back: with an empty `broker`, which a broker
 keeps for a gateway that is away, or with an empty message, which reaches only those that are connected. Only these two
 can be set, and only within limits: a centre that errs must not storm itself, nor lose a gateway for hours.
-Not here: carrying it out (daemon.py), remembering it (state.py). Pure.
+Not here: carrying it out (daemon.py), remembering it (memory/state.py). Pure.
 """
 
 from __future__ import annotations

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, Any
 
 from gateway import __version__
 from gateway.camera.opening import describe
-from gateway.camera_reports import CameraReports
+from gateway.daemon.camera_reports import CameraReports
 from gateway.device import heartbeat
-from gateway.faults import Fault
+from gateway.device.faults import Fault
 from gateway.wire.message import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gateway.budget import Budget
-    from gateway.condition import Condition
     from gateway.configuration.loading import Loaded
-    from gateway.eyes import Eye
-    from gateway.linkage import Linkage
-    from gateway.reboot import Reboot
+    from gateway.daemon.budget import Budget
+    from gateway.daemon.condition import Condition
+    from gateway.recovery.eyes import Eye
+    from gateway.recovery.linkage import Linkage
+    from gateway.recovery.reboot import Reboot
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
     from gateway.wire.message import Address

@@ -12,10 +12,10 @@ import time
 from typing import TYPE_CHECKING
 
 from gateway.device import health
+from gateway.device.faults import Fault
 from gateway.device.heartbeat import boot_offset
 from gateway.device.heat import Heat
 from gateway.device.problems import problems
-from gateway.faults import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Collection

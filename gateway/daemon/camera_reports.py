@@ -15,7 +15,7 @@ from gateway.device import heartbeat
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from gateway.eyes import Eye
+    from gateway.recovery.eyes import Eye
     from gateway.wire.payloads import Camera
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from gateway.eyes import Eye
+    from gateway.recovery.eyes import Eye
     from gateway.wire.draft import Draft
 
 DRAIN_BYTES = 4096

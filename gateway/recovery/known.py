@@ -1,7 +1,7 @@
 """What the daemon knows of a camera from what its eye has said: state, reason, faults, counts, what is still open.
 
 Takes notes and drafts in, gives plain values out. Not here: the process that says it (eye_process.py), what is done
-when it falls silent (eyes.py), how it is reported (reporting.py). Runs on the daemon's main thread.
+when it falls silent (eyes.py), how it is reported (daemon/reporting.py). Runs on the daemon's main thread.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Faults: turns what is wrong now into events with a start and an end. Rank 0: a desk must know that it is blind.
 
-Pure: states in, drafts out. Not here: who finds faults (eyes.py, device/problems.py, the spool, the link). Runs on the
-daemon's main thread.
+Pure: states in, drafts out. Not here: who finds faults (recovery/eyes.py, device/problems.py, the spool, the link).
+Runs on the daemon's main thread.
 """
 
 from __future__ import annotations

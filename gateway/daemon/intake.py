@@ -17,7 +17,7 @@ from gateway.wire.message import Address, Moment, make_message
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gateway.budget import Budget
+    from gateway.daemon.budget import Budget
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
 

@@ -14,7 +14,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from gateway.channel import Channel
-from gateway.launch import Launch
+from gateway.recovery.launch import Launch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

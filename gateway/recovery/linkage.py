@@ -16,13 +16,13 @@ import random
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gateway.ladder import Ladder, Rung
-from gateway.launch import Errand
+from gateway.recovery.ladder import Ladder, Rung
+from gateway.recovery.launch import Errand
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from gateway.reboot import Reboot
+    from gateway.recovery.reboot import Reboot
 
 log = logging.getLogger(__name__)
 

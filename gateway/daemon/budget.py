@@ -3,7 +3,7 @@
 As the day's bytes are used up, pictures become smaller, then only alarms have pictures, then one `storm` event stands
 for many episodes of a zone. Alarms always pass. A day is 24 hours of the monotonic clock, so that a clock that jumps
 neither frees nor starves the link. Pure: drafts and times in, verdicts out. Runs on the daemon's main thread. Not here:
-telling the eyes (daemon.py), remembering it over a restart (state.py).
+telling the eyes (daemon.py), remembering it over a restart (memory/state.py).
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Main thread only: signals, service manager, timers, eyes, the control socket; nothing here waits longer than a second,
 and no card and no network is touched (threads `spool` and `deliver` do that). Not here: what is reported
-(reporting.py), how drafts are numbered (intake.py), faults (faults.py), how an eye is kept alive (eyes.py), what the
-centre says (inbox.py), what wakes it (waking.py). Imports neither numpy nor cv2.
+(reporting.py), how drafts are numbered (intake.py), faults (device/faults.py), how an eye is kept alive
+(recovery/eyes.py), what the centre says (inbox.py), what wakes it (waking.py). Imports neither numpy nor cv2.
 """
 
 from __future__ import annotations
@@ -15,32 +15,32 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.answers import Answers
-from gateway.budget import Budget
-from gateway.condition import Condition
 from gateway.configuration.credentials import broker_of
 from gateway.configuration.loading import keep_as_last_good
 from gateway.control import SOCKET_NAME, ControlServer, ask
+from gateway.daemon.answers import Answers
+from gateway.daemon.budget import Budget
+from gateway.daemon.condition import Condition
+from gateway.daemon.inbox import Inbox
+from gateway.daemon.intake import Intake
+from gateway.daemon.orders import Orders
+from gateway.daemon.reporting import Reports
+from gateway.daemon.waking import Waking
+from gateway.device.faults import Faults
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.notify import ServiceManager
-from gateway.diary import Diary
 from gateway.errors import GatewayError
-from gateway.eyes import Eye
-from gateway.faults import Faults
-from gateway.inbox import Inbox
-from gateway.intake import Intake
-from gateway.linkage import Linkage
-from gateway.orders import Orders
-from gateway.reboot import Reboot
-from gateway.reporting import Reports
-from gateway.sharpness import Record
-from gateway.state import Memory
+from gateway.memory.diary import Diary
+from gateway.memory.sharpness import Record
+from gateway.memory.state import Memory
+from gateway.recovery.eyes import Eye
+from gateway.recovery.linkage import Linkage
+from gateway.recovery.reboot import Reboot
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
 from gateway.uplink.room import Kept
 from gateway.uplink.spool import Spool
-from gateway.waking import Waking
 from gateway.wire.message import Address
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from gateway.launch import Errand
+from gateway.recovery.launch import Errand
 
 if TYPE_CHECKING:
-    from gateway.state import Memory
+    from gateway.memory.state import Memory
 
 log = logging.getLogger(__name__)
 

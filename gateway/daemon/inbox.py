@@ -10,14 +10,14 @@ import logging
 import queue
 from typing import TYPE_CHECKING
 
-from gateway import wishes
+from gateway.daemon import wishes
 from gateway.uplink.receipts import read_ack
 
 if TYPE_CHECKING:
     from gateway.configuration.settings import BrokerSettings
-    from gateway.orders import Orders
-    from gateway.reporting import Reports
-    from gateway.state import Memory
+    from gateway.daemon.orders import Orders
+    from gateway.daemon.reporting import Reports
+    from gateway.memory.state import Memory
     from gateway.uplink.commands import Gate
     from gateway.uplink.link import Link
 

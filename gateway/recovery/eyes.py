@@ -7,7 +7,7 @@
 
 Never waits for an eye: a process that cannot be killed is reported, and the camera is tried again only when it is gone,
 because it holds the device. Not here: the process (eye_process.py), what it has said (known.py), what becomes of its
-drafts (daemon.py), when which step is due (ladder.py). Runs on the daemon's main thread.
+drafts (daemon), when which step is due (ladder.py). Runs on the daemon's main thread.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.camera.opening import describe
-from gateway.eye_process import EyeProcess
-from gateway.faults import Fault
-from gateway.known import AGAIN, STARTING, Known
-from gateway.ladder import FLAP_SECONDS, Ladder, Rung
-from gateway.sharpness import Sharpness
+from gateway.device.faults import Fault
+from gateway.memory.sharpness import Sharpness
+from gateway.recovery.eye_process import EyeProcess
+from gateway.recovery.known import AGAIN, STARTING, Known
+from gateway.recovery.ladder import FLAP_SECONDS, Ladder, Rung
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from gateway.channel import Channel
-    from gateway.reboot import Reboot
+    from gateway.recovery.reboot import Reboot
     from gateway.wire.draft import Draft
 
 log = logging.getLogger(__name__)

@@ -44,9 +44,9 @@ class State:
     mono: float = 0.0
     """When this was written, on that boot's monotonic clock: wall clocks jump, and running time needs none."""
     spread: tuple[float | None, float | None] = (None, None)
-    """What the centre has set of the link; see wishes.py."""
+    """What the centre has set of the link; see daemon/wishes.py."""
     spent: tuple[int, ...] = ()
-    """Bytes of the daily budget, hour by hour, the latest first; see budget.py."""
+    """Bytes of the daily budget, hour by hour, the latest first; see daemon/budget.py."""
 
 
 def read(folder: Path) -> State | None:

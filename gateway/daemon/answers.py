@@ -17,8 +17,8 @@ from gateway.waiting import page_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from gateway.eyes import Eye
-    from gateway.reporting import Reports
+    from gateway.daemon.reporting import Reports
+    from gateway.recovery.eyes import Eye
     from gateway.uplink.link import Link
     from gateway.uplink.spool import Spool
 

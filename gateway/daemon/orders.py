@@ -15,15 +15,15 @@ import time
 from typing import IO, TYPE_CHECKING, Any
 
 from gateway import logs
-from gateway.launch import Launch
+from gateway.recovery.launch import Launch
 from gateway.uplink.commands import Command, Gate, Refusal
 from gateway.wire.draft import Draft, Rank, random_uuid7
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from gateway.eyes import Eye
-    from gateway.reporting import Reports
+    from gateway.daemon.reporting import Reports
+    from gateway.recovery.eyes import Eye
 
 log = logging.getLogger(__name__)
 
