@@ -11,6 +11,7 @@
 TREE=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 VENV=$TREE/.venv
 PINS=$TREE/scripts/requirements.txt
+OLDEST=$TREE/.cache/oldest.txt # the same pins, with those of pyproject.toml's dependencies at their lower bounds
 PATH=$PATH:/usr/sbin:/sbin # Debian keeps mosquitto there, off an ordinary user's PATH
 
 say() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
@@ -84,14 +85,14 @@ make_venv() {
             { [ -n "$python" ] && can_make_venv "$python"; } ||
                 ask_administrator "${PYTHON:-Python 3.11 or later} with venv" "apt-get install -y $packages"
         fi
-        say "making .venv with Python $(version_of "$python")"
+        say "making ${VENV##*/} with Python $(version_of "$python")"
         rm -f "$VENV/.stamp"
         "$python" -m venv --clear "$VENV"
     fi
-    say "installing $(grep -c == "$PINS") pinned packages into .venv (a minute or two, once)"
+    say "installing $(grep -c == "$PINS") pinned packages into ${VENV##*/} (a minute or two, once)"
     # -qq: errors only. Nothing in the tree or in its packages needs a compiler.
     if ! "$VENV/bin/python" -m pip install -qq --disable-pip-version-check --only-binary :all: -r "$PINS"; then
-        say "pip could not install scripts/requirements.txt: is there a way to the package index, or a mirror in pip's configuration?"
+        say "pip could not install ${PINS#"$TREE/"}: is there a way to the package index, or a mirror in pip's configuration?"
         exit 3
     fi
     # The tree on the path, and the command, as an editable install has them; but without a build.
@@ -104,6 +105,22 @@ make_venv() {
 }
 
 need_python() { venv_is_ready || alone make_venv; }
+
+# The oldest versions that the project accepts, in an environment of their own: .venv-oldest.
+use_oldest() {
+    need_python
+    local python
+    for python in "$VENV/bin/python" python3.12 python3.11; do # NumPy 1.26 was never made for later ones
+        ! [ "$(version_of "$python")" \< 3.13 ] || break
+    done
+    can_make_venv "$python" || { say "skipped: the oldest versions want Python 3.11 or 3.12 with venv"; exit 0; }
+    PYTHON=$(command -v "$python")
+    mkdir -p "$TREE/.cache"
+    "$VENV/bin/python" "$TREE/scripts/oldest.py" >"$OLDEST.new"
+    mv "$OLDEST.new" "$OLDEST"
+    VENV=$TREE/.venv-oldest PINS=$OLDEST
+    need_python
+}
 
 # --- Mosquitto and libfuse ------------------------------------------------------------------------------------------
 

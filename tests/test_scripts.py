@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
@@ -144,3 +145,13 @@ def test_unknown_benchmark_is_refused_with_the_list() -> None:
     assert wrong.returncode == 2
     assert "no benchmark 'no-such'" in wrong.stderr
     assert subprocess.run([TREE / "scripts" / "bench"], capture_output=True, check=False).returncode == 0
+
+
+def test_the_oldest_versions_are_the_lower_bounds() -> None:
+    """`--oldest` pins what the project depends on at its lower bounds, and leaves everything else as it is pinned."""
+    script = TREE / "scripts" / "oldest.py"
+    printed = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout.splitlines()
+    pinned = (TREE / "scripts" / "requirements.txt").read_text().splitlines()
+    changed = [new for new, old in zip(printed, pinned, strict=True) if new != old]
+    asked = tomllib.loads((TREE / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert sorted(changed) == sorted(re.sub(r">=([0-9.]+),.*", r"==\1.*", text) for text in asked)
