@@ -147,10 +147,10 @@ def _daemon(options: argparse.Namespace) -> int:
     from gateway.configuration.loading import load
 
     loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
-    from gateway.daemon.daemon import Daemon
+    from gateway.daemon.start import run
 
     asked = [*(["--config", str(options.config)] if options.config else []), *(f"--set={text}" for text in options.set)]
-    return Daemon(loaded, asked).run()
+    return run(loaded, asked)
 
 
 def _selftest(options: argparse.Namespace) -> int:

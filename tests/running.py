@@ -24,8 +24,8 @@ STREET = "street?scene=corner&seed=3"
 
 ON_A_MACHINE = """
 import sys; from pathlib import Path; from gateway import logs; from gateway.configuration.loading import load
-from gateway.daemon.daemon import Daemon
-logs.start(); sys.exit(Daemon(load(Path(sys.argv[1])), ["--config", sys.argv[1]], Path(sys.argv[2])).run())
+from gateway.daemon.start import run
+logs.start(); sys.exit(run(load(Path(sys.argv[1])), ["--config", sys.argv[1]], Path(sys.argv[2])))
 """
 
 

@@ -159,6 +159,12 @@ def test_importing_a_process_loads_nothing_of_the_others(start: str) -> None:
     assert loaded(start, TREE) & NEVER[start] == set()
 
 
+def test_the_eyes_are_started_before_store_and_link_are_loaded() -> None:
+    """What starts the eyes loads neither the store nor the link nor what they need: an eye would wait for it."""
+    late = {"sqlite3", "ssl", "paho", "gateway.uplink", "gateway.daemon.daemon"}
+    assert loaded("gateway.daemon.start", TREE) & late == set()
+
+
 def test_control_what_is_loaded_is_seen(tmp_path: Path) -> None:
     """The look into a fresh interpreter sees a library that is imported two modules away."""
     shutil.copytree(TREE / "gateway", tmp_path / "gateway", ignore=shutil.ignore_patterns("__pycache__"))

@@ -15,6 +15,7 @@ import pytest
 
 from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, ask
+from gateway.daemon.cameras import Cameras
 from gateway.daemon.daemon import Daemon
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
@@ -41,6 +42,31 @@ def test_a_second_gateway_leaves_the_first_alone(gateway: Gateway) -> None:
     assert "another gateway is running" in done.stderr
     assert "systemctl stop" in done.stderr
     assert gateway.answers()
+
+
+def eyes_of(mark: str) -> list[str]:
+    """Process ids of eyes that have this in their environment; one that has ended has none."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            eye = b"\0eye\0" in (folder / "cmdline").read_bytes()
+            if eye and f"MARK={mark}\0".encode() in (folder / "environ").read_bytes():
+                found.append(folder.name)
+    return found
+
+
+def test_a_daemon_that_cannot_be_made_leaves_no_eye(tmp_path: Path) -> None:
+    """The eyes are started first; when the broker's papers then turn out to be of no use, they end with the daemon."""
+    config = Gateway(tmp_path, None, ["street"]).config
+    papers = f"--set=broker.password_file={tmp_path / 'none'}"
+    command = [sys.executable, "-m", "gateway", "run", "--config", str(config), papers]
+    mark = random_uuid7(time.time())
+    with subprocess.Popen(command, env=os.environ | {"MARK": mark}, stderr=subprocess.PIPE, text=True) as process:
+        wait_for(lambda: eyes_of(mark), "the eye (control)")
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 78
+    assert "cannot be read" in told
+    wait_for(lambda: not eyes_of(mark), "the end of the eye")
 
 
 def test_the_socket_of_a_dead_gateway_is_replaced(gateway: Gateway) -> None:
@@ -72,7 +98,8 @@ def test_nonsense_from_the_centre_is_no_crash(
 def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> None:
     """When the numbers of one lane are used up because the card stalls, an alarm that comes later is sent at once."""
     config = Gateway(tmp_path, None, ["street"]).config
-    daemon = Daemon(load(config, (), {}))
+    loaded = load(config, (), {})
+    daemon = Daemon(loaded, Cameras(loaded.settings))
     numbers = {"event": 0, "alarm": 5, "media": 5}
 
     def next_number(lane: str) -> int | None:
@@ -95,7 +122,8 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
 
 def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
     """A slow board needs more than ten seconds to its first picture: no alarm comes of that; of a failure one does."""
-    daemon = Daemon(load(Gateway(tmp_path, None, ["street"]).config, (), {}))
+    loaded = load(Gateway(tmp_path, None, ["street"]).config, (), {})
+    daemon = Daemon(loaded, Cameras(loaded.settings))
     with contextlib.closing(daemon._waking):
         (eye,) = daemon._eyes
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == []

@@ -1,5 +1,6 @@
 """The daemon (`gateway run`): takes what the eyes say, hands it to store and link, reports, and does what it is told.
 
+    start.py        starts the eyes (cameras.py), then the rest
     daemon.py       supervises; waking.py says what wakes it
     intake.py       drafts become messages; budget.py says what a day may cost
     reporting.py    what the device says of itself; condition.py how it is, camera_reports.py each camera

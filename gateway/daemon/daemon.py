@@ -1,8 +1,8 @@
 """The daemon: supervises the eyes, numbers what they say, hands it to store and link, reports how the device is.
 
 Main thread only: signals, service manager, timers, eyes, the control socket; nothing here waits longer than a second,
-and no card and no network is touched (threads `spool` and `deliver` do that). Not here: what is reported
-(reporting.py), how drafts are numbered (intake.py), faults (device/faults.py), how an eye is kept alive
+and no card and no network is touched (threads `spool` and `deliver` do that). Not here: how all begins (start.py), what
+is reported (reporting.py), how drafts are numbered (intake.py), faults (device/faults.py), how an eye is kept alive
 (recovery/eyes.py), what the centre says (inbox.py), what wakes it (waking.py). Imports neither numpy nor cv2.
 """
 
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from gateway.configuration.credentials import broker_of
 from gateway.configuration.loading import keep_as_last_good
-from gateway.control import SOCKET_NAME, ControlServer, ask
+from gateway.control import SOCKET_NAME, ControlServer
 from gateway.daemon.answers import Answers
 from gateway.daemon.budget import Budget
 from gateway.daemon.condition import Condition
@@ -27,15 +27,10 @@ from gateway.daemon.orders import Orders
 from gateway.daemon.reporting import Reports
 from gateway.daemon.waking import Waking
 from gateway.device.faults import Faults
-from gateway.device.identity import boot_id, gateway_id
+from gateway.device.identity import gateway_id
 from gateway.device.notify import ServiceManager
-from gateway.errors import GatewayError
 from gateway.memory.diary import Diary
-from gateway.memory.sharpness import Record
-from gateway.memory.state import Memory
-from gateway.recovery.eyes import Eye
 from gateway.recovery.linkage import Linkage
-from gateway.recovery.reboot import Reboot
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
@@ -47,13 +42,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from gateway.configuration.loading import Loaded
+    from gateway.daemon.cameras import Cameras
 
 log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
-ALONE_SECONDS = 1.0
-"""A gateway that runs answers so soon."""
 LINK_STOP_SECONDS = 1.2
 SPOOL_STOP_SECONDS = 1.2
 
@@ -61,23 +55,24 @@ SPOOL_STOP_SECONDS = 1.2
 class Daemon:
     """The process behind `gateway run`."""
 
-    def __init__(self, loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> None:
+    def __init__(self, loaded: Loaded, cameras: Cameras, asked: Sequence[str] = (), root: Path = Path("/")) -> None:
         """Prepare everything that needs no card, no network and no camera.
 
         Args:
             loaded: the configuration in force.
+            cameras: theirs are the eyes, which may have been started already.
             asked: the command line's arguments that name it, for a self-test.
             root: where /proc and /sys are, for the device's health.
 
         Raises:
-            SettingsError: this device has no name.
+            SettingsError: this device has no name, or the broker's papers cannot be used.
         """
         settings = loaded.settings
         self._loaded = loaded
         self._settings = settings
         self._started = time.monotonic()
         self._address = Address(settings.area, gateway_id(settings.id))
-        self._boot = boot_id()
+        self._boot = cameras.boot
         self._service = ServiceManager()
         self._reason = ""
         """Why the daemon stops; empty while it does not."""
@@ -94,7 +89,9 @@ class Daemon:
             min_free=settings.store.free_mb * 1_000_000,
             kept=Kept(settings.store.replay_hours * 3600, settings.store.picture_hours * 3600),
         )
-        self._memory = Memory(settings.store.dir, self._boot, self._later)
+        cameras.later = self._later
+        self._memory, self._sharpness = cameras.memory, cameras.sharpness
+        self._reboot, self._eyes = cameras.reboot, cameras.eyes
         self._inbox = Inbox(self._memory, settings.broker)
         first, reconnect = self._inbox.spread()
         self._link = Link(
@@ -107,19 +104,8 @@ class Daemon:
             backlog_rate=settings.delivery.backlog_per_s,
             confirm_centre=settings.delivery.confirm == "centre",
         )
-        self._sharpness = Record(settings.store.dir, self._later)
         self._diary = Diary(settings.store.dir, settings.runtime_dir, self._boot, self._later)
         recovery = settings.recovery
-        self._reboot = Reboot(self._memory, recovery.reboots_a_day, recovery.reboot_after_s)
-        self._eyes = [
-            Eye(
-                camera.model_dump(mode="json"),
-                moved=self._memory.moved(camera.name),
-                reboot=self._reboot,
-                sharpness=self._sharpness.of(camera.name, "x".join(map(str, camera.analysis))),
-            )
-            for camera in settings.cameras
-        ]
         self._linkage = Linkage(self._reboot, recovery.link_reboot_after_s, recovery.interface, root=root)
         self._faults = Faults()
         self._budget = Budget(int(settings.delivery.daily_mb * 1e6), time.time)
@@ -159,12 +145,7 @@ class Daemon:
         self._control: ControlServer | None = None
 
     def run(self) -> int:
-        """Work until a signal or a failure ends it; return the exit code.
-
-        Raises:
-            GatewayError: another gateway runs with the same runtime folder.
-        """
-        self._stay_alone()
+        """Work until a signal or a failure ends it; return the exit code."""
         for complaint in self._loaded.errors:  # up/config says it to the centre; this to whoever reads the log
             log.warning("the last good configuration is in force, because of: %s", complaint)
         for warning in self._loaded.warnings:
@@ -172,8 +153,6 @@ class Daemon:
         threading.excepthook = self._thread_died
         self._waking.at_signals(self._signalled)
         self._open_control()
-        for eye in self._eyes:  # first: they take longest
-            eye.start()
         self._spool.start()
         self._link.start()
         self._reports.begin()
@@ -233,18 +212,6 @@ class Daemon:
                 keep_as_last_good(self._settings)
         except OSError as error:
             log.warning("the last good configuration cannot be kept: %s", error)
-
-    def _stay_alone(self) -> None:
-        """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing."""
-        path = self._settings.runtime_dir / SOCKET_NAME
-        try:
-            ask(path, {"ask": "status"}, ALONE_SECONDS)
-        except GatewayError:
-            return
-        raise GatewayError(
-            f"another gateway is running (it answers on {path})",
-            "stop it first: systemctl stop camera-gateway; or ask it: gateway status",
-        )
 
     def _open_control(self) -> None:
         folder = self._settings.runtime_dir

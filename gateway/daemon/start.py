@@ -1,0 +1,62 @@
+"""The daemon's start: whether another one runs, then the eyes, and only then what the rest of the daemon needs.
+
+An eye takes longest to be of use: Python, NumPy, OpenCV, a sensor. So it is started before store and link are even
+imported, and loads its own while they are; this module imports neither. Not here: how an eye is kept alive
+(recovery/eyes.py), all that follows (daemon.py). Runs on the main thread.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gateway.control import SOCKET_NAME, ask
+from gateway.daemon.cameras import Cameras
+from gateway.errors import GatewayError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from gateway.configuration.loading import Loaded
+
+ALONE_SECONDS = 1.0
+"""A gateway that runs answers so soon."""
+
+
+def run(loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> int:
+    """Run the daemon until a signal or a failure ends it; return the exit code.
+
+    Args:
+        loaded: the configuration in force.
+        asked: the command line's arguments that name it, for a self-test.
+        root: where /proc and /sys are, for the device's health.
+
+    Raises:
+        SettingsError: this device has no name, or the broker's papers cannot be used.
+        GatewayError: another gateway runs with the same runtime folder.
+    """
+    settings = loaded.settings
+    _stay_alone(settings.runtime_dir)
+    cameras = Cameras(settings)
+    cameras.start()
+    try:
+        from gateway.daemon.daemon import Daemon
+
+        daemon = Daemon(loaded, cameras, asked, root)
+    except BaseException:
+        cameras.kill()
+        raise
+    return daemon.run()
+
+
+def _stay_alone(folder: Path) -> None:
+    """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing."""
+    path = folder / SOCKET_NAME
+    try:
+        ask(path, {"ask": "status"}, ALONE_SECONDS)
+    except GatewayError:
+        return
+    raise GatewayError(
+        f"another gateway is running (it answers on {path})",
+        "stop it first: systemctl stop camera-gateway; or ask it: gateway status",
+    )
