@@ -101,5 +101,5 @@ def open_footage(
         return Array(path, shown)
     if not stat.S_ISFIFO(mode):  # opening a pipe twice would take what it holds
         check_readable(path, shown)
-    hint = "Play it on another machine; a recording that was cut off before its end may need repair."
+    hint = "play it on another machine; a recording that was cut off before its end may need repair"
     return Stream(str(path), shown, cv2.CAP_FFMPEG, [], hint)

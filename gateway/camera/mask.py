@@ -107,7 +107,7 @@ class Mask:
             if self._aspect is not None and abs(self._aspect / aspect - 1) > _ASPECT_TOLERANCE:
                 raise MaskError(
                     f"{self._picture}: the mask is {self._aspect:.2f} times as wide as high, the picture {aspect:.2f}",
-                    f"Draw the mask on a snapshot of this camera ({width}x{height}).",
+                    f"draw the mask on a snapshot of this camera ({width}x{height})",
                 )
             left, right = _edges(width, block)
             top, bottom = _edges(height, block)
@@ -124,16 +124,16 @@ def _draw(polygons: Sequence[Polygon]) -> NDArray[np.bool_]:
     for number, polygon in enumerate(polygons, 1):
         corners = np.asarray(polygon, np.float64)
         if corners.ndim != 2 or corners.shape[1:] != (2,) or len(corners) < 3:
-            raise MaskError(f"mask {number} has fewer than three corners", "Give at least three corners [x, y].")
+            raise MaskError(f"mask {number} has fewer than three corners", "give at least three corners [x, y]")
         if not ((corners >= 0) & (corners <= 1)).all():  # also refuses NaN
             raise MaskError(
                 f"mask {number} has a corner outside the picture",
-                "Give x and y from 0 to 1: 0, 0 is the top left corner of the picture, 1, 1 the bottom right.",
+                "give x and y from 0 to 1: 0, 0 is the top left corner of the picture, 1, 1 the bottom right",
             )
         x, y = corners.T
         if abs(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))) < 2e-6:
             raise MaskError(
-                f"mask {number} has no area", "Give the corners in the order in which one walks round what is hidden."
+                f"mask {number} has no area", "give the corners in the order in which one walks round what is hidden"
             )
         points = np.rint((corners * _GRID - 0.5) * (1 << _SUBCELL_BITS)).astype(np.int32)
         drawn = np.zeros_like(grid)
@@ -152,7 +152,7 @@ def _load(picture: Path) -> NDArray[np.bool_]:
     except OSError as error:
         raise MaskError(
             f"{picture}: the mask cannot be read: {error.strerror}",
-            "Put the mask back, or remove mask_file from the configuration; until then no picture leaves this camera.",
+            "put the mask back, or remove mask_file from the configuration; until then no picture leaves this camera",
         ) from error
     redraw = "Save it anew as a PNG of black (hidden) and white (seen), without transparency."
     image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED) if data else None
@@ -239,5 +239,5 @@ def _check_layout(frame: Frame) -> None:
     if not fits:
         raise MaskError(
             f"a {frame.main_format} picture of {width}x{height} came as {main.shape}, which cannot be masked",
-            "Set another size for the camera's main picture; until then no picture leaves this camera.",
+            "set another size for the camera's main picture; until then no picture leaves this camera",
         )

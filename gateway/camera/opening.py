@@ -61,13 +61,13 @@ def parse(source: str) -> Source:
     if separator:
         shown = without_password(source)
         if scheme.lower() not in {"rtsp", "rtsps"}:
-            raise CameraUnavailable(f"{shown}: {scheme}:// is not spoken here", f"Set the source to one of: {SOURCES}.")
+            raise CameraUnavailable(f"{shown}: {scheme}:// is not spoken here", f"set the source to one of: {SOURCES}")
         return Source("rtsp", source, {}, shown)
     place, mark, query = source.rpartition("?")
     if not mark or any("=" not in pair for pair in query.split("&")):
         place, query = source, ""  # a file may have a question mark in its name
     if not place:
-        raise CameraUnavailable("the camera's source is empty", f"Set it to one of: {SOURCES}.")
+        raise CameraUnavailable("the camera's source is empty", f"set it to one of: {SOURCES}")
     kind = _kind(place)
     options: dict[str, str] = {}
     for pair in filter(None, query.split("&")):
@@ -75,7 +75,7 @@ def parse(source: str) -> Source:
         if key not in OPTIONS[kind]:
             allowed = ", ".join(OPTIONS[kind]) or "no options"
             raise CameraUnavailable(
-                f"{source}: unknown option '{key}'", f"Correct or remove it; {kind} takes: {allowed}."
+                f"{source}: unknown option '{key}'", f"correct or remove it; {kind} takes: {allowed}"
             )
         options[key] = value
     return Source(kind, place, options, source)
@@ -185,7 +185,7 @@ def _number(source: Source, key: str, least: float, most: float, default: float)
     value = _converted(float, text)
     if value is None or not least <= value <= most:
         raise CameraUnavailable(
-            f"{source.shown}: {key} is '{text}'", f"Set {key} to a number from {least:g} to {most:g}."
+            f"{source.shown}: {key} is '{text}'", f"set {key} to a number from {least:g} to {most:g}"
         )
     return value
 
@@ -193,7 +193,7 @@ def _number(source: Source, key: str, least: float, most: float, default: float)
 def _choice(source: Source, key: str, choices: dict[str, T], default: str) -> T:
     text = source.options.get(key, default)
     if text not in choices:
-        raise CameraUnavailable(f"{source.shown}: {key} is '{text}'", f"Set {key} to one of: {', '.join(choices)}.")
+        raise CameraUnavailable(f"{source.shown}: {key} is '{text}'", f"set {key} to one of: {', '.join(choices)}")
     return choices[text]
 
 

@@ -30,8 +30,8 @@ CLOSE_SECONDS = 10.0
 FLUSH_SECONDS = 1.0
 FORMATS: dict[str, MainFormat] = {"YUV420": "yuv420", "NV12": "nv12"}
 _INSTALL = (
-    "Install Debian's package python3-picamera2; in a virtual environment made with --system-site-packages, as its "
-    "libcamera cannot be had otherwise. Or set the camera's source to another one."
+    "install Debian's package python3-picamera2, in a virtual environment made with --system-site-packages, as its "
+    "libcamera cannot be had otherwise; or set the camera's source to another one"
 )
 
 
@@ -81,7 +81,7 @@ class PiCamera:
         if index >= len(found):
             raise CameraUnavailable(
                 f"{self._name}: {len(found)} camera(s) found{': ' + ', '.join(found) if found else ''}",
-                "Check the ribbon cable at both ends with the power off, then: rpicam-hello --list-cameras",
+                "check the ribbon cable at both ends with the power off, then: rpicam-hello --list-cameras",
             )
         try:
             # A path goes to libcamera as it is; a name alone it would not find.
@@ -90,7 +90,7 @@ class PiCamera:
         except RuntimeError as error:
             raise CameraUnavailable(
                 f"{self._name}: {error.__cause__ or error}",
-                "Is another program using it (the gateway's service)? Does the tuning file exist? journalctl -k",
+                "is another program using it (the gateway's service), does the tuning file exist? journalctl -k",
             ) from error
         try:
             self._configure(size, main_size, self._controls(fps, flicker), rotate)
@@ -100,7 +100,7 @@ class PiCamera:
             if isinstance(error, RuntimeError | ValueError):
                 raise CameraUnavailable(
                     f"{self._name}: it refuses {size[0]}x{size[1]} beside {main_size[0]}x{main_size[1]}: {error}",
-                    "Set even sizes within what the sensor has: rpicam-hello --list-cameras",
+                    "set even sizes within what the sensor has: rpicam-hello --list-cameras",
                 ) from error
             raise
 
@@ -112,7 +112,7 @@ class PiCamera:
     def read(self, timeout: float) -> Frame:
         """Return the next frame; see Camera. A frame that was not released is given back first."""
         if self._camera is None:
-            raise CameraError(f"{self._name}: the camera is closed", "Open it anew.")
+            raise CameraError(f"{self._name}: the camera is closed", "open it anew")
         self._give_back(self._given)
         request = self._capture(timeout)
         given = ExitStack()
@@ -225,7 +225,7 @@ class PiCamera:
             except (CancelledError, TimeoutError):
                 raise CameraStalled(
                     f"{self._name}: no frame within {timeout:g} s",
-                    "If it stays so: check the power (vcgencmd get_throttled), and with it off the ribbon cable.",
+                    "if it stays so: check the power (vcgencmd get_throttled), and with it off the ribbon cable",
                 ) from None
 
     def _give_back(self, given: ExitStack | None) -> None:

@@ -48,7 +48,7 @@ class Folder:
         self._files = sorted((file for file in files if not file.name.startswith(".")), key=_natural)
         if not self._files:
             endings = " ".join(sorted(ENDINGS))
-            raise CameraUnavailable(f"{shown}: no pictures in this folder", f"Put pictures there, named {endings}.")
+            raise CameraUnavailable(f"{shown}: no pictures in this folder", f"put pictures there, named {endings}")
         self.frames: int | None = len(self._files)
         self.number = 0
         self.damaged: list[str] = []
@@ -73,7 +73,7 @@ class Folder:
         if len(self.damaged) == self.frames:
             raise CameraUnavailable(
                 f"{self._shown}: none of {self.frames} pictures can be read, {self.damaged[0]} first",
-                "Copy the pictures again.",
+                "copy the pictures again",
             )
         return False
 
@@ -128,7 +128,7 @@ class Array:
         if self._file.readinto(self._buffer.data.cast("B")) < self._buffer.size:
             raise CameraError(
                 f"{self._shown}: cut off after {self.number} of {self.frames} frames",
-                "Copy the array again; what came before the break was read.",
+                "copy the array again; what came before the break was read",
             )
         self.number += 1
         return True

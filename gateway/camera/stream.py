@@ -87,7 +87,7 @@ class Stream:
         if self.frames is not None and self.number < self.frames - max(2, self.frames // 100):
             raise CameraError(
                 f"{self._shown}: cut off after {self.number} of {self.frames} frames",
-                "Copy the recording again; what came before the break was read.",
+                "copy the recording again; what came before the break was read",
             )
         return False
 

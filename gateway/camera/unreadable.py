@@ -32,11 +32,11 @@ def check_readable(path: Path, shown: str) -> None:
 
 def cannot_open(shown: str, error: OSError) -> CameraUnavailable:
     """Return what is to be raised, with a hint that fits the error."""
-    hint = "Check the path and the card, and read the kernel's log: journalctl -k."
+    hint = "check the path and the card, and read the kernel's log: journalctl -k"
     if isinstance(error, FileNotFoundError):
-        hint = "Check the spelling; for a USB camera: is it plugged in? ls /dev/video*"
+        hint = "check the spelling; for a USB camera: is it plugged in? ls /dev/video*"
     elif isinstance(error, PermissionError):
-        hint = "Let the gateway's user read it; for a USB camera that user must be in the group 'video'."
+        hint = "let the gateway's user read it; for a USB camera that user must be in the group 'video'"
     return CameraUnavailable(f"{shown}: {error.strerror or error}", hint)
 
 
@@ -48,7 +48,7 @@ def no_stream(address: str, shown: str, seconds: float) -> CameraUnavailable:
         shown: how to call it in the message.
         seconds: for which it may keep us waiting again.
     """
-    hint = "Check the address and the network, and that the camera is on."
+    hint = "check the address and the network, and that the camera is on"
     try:
         parts = urlsplit(address)
         host, port = parts.hostname or "", parts.port or RTSP_PORT
@@ -65,5 +65,5 @@ def no_stream(address: str, shown: str, seconds: float) -> CameraUnavailable:
         why = f"the address cannot be used: {error}"
     else:
         why = f"what answers on {host}:{port} sends none"
-        hint = "Check path, user, password and what the camera can send; with gateway -v selftest, ffmpeg tells more."
+        hint = "check path, user, password and what the camera can send; with gateway -v selftest, ffmpeg tells more"
     return CameraUnavailable(f"{shown}: it gives no video: {why}", hint)

@@ -107,7 +107,7 @@ class Video:
         self.close()
         if fault is None:
             raise CameraUnavailable(
-                f"{self._shown}: no picture within {self._wait:g} s", "Check that it is on and can be reached."
+                f"{self._shown}: no picture within {self._wait:g} s", "check that it is on and can be reached"
             )
         if isinstance(fault, CameraError) and not isinstance(fault, CameraUnavailable):
             raise CameraUnavailable(str(fault), fault.hint) from fault
@@ -122,7 +122,7 @@ class Video:
         """Return the next frame; see Camera."""
         with self._change:
             if self._closed:
-                raise CameraError(f"{self._shown}: the camera is closed", "Open it anew.")
+                raise CameraError(f"{self._shown}: the camera is closed", "open it anew")
             self._held = None  # the frame before ends here, released or not
             self._change.wait_for(lambda: self._ready is not None or self._fault is not None, max(0.0, timeout))
             if self._ready is None:
@@ -130,7 +130,7 @@ class Video:
                     raise self._fault
                 raise CameraStalled(
                     f"{self._shown}: no frame within {timeout:g} s",
-                    "Check power, cable and network of the camera; for a recording, the disk it lies on.",
+                    "check power, cable and network of the camera; for a recording, the disk it lies on",
                 )
             self._held, self._ready = self._ready, None
             self._change.notify_all()
@@ -171,9 +171,9 @@ class Video:
         try:
             fault = self._play()
         except cv2.error as error:
-            fault = CameraError(f"{self._shown}: OpenCV failed: {error}", "Report this with the recording.")
+            fault = CameraError(f"{self._shown}: OpenCV failed: {error}", "report this with the recording")
         except OSError as error:
-            fault = CameraError(f"{self._shown}: {error.strerror or error}", "Check the disk: journalctl -k.")
+            fault = CameraError(f"{self._shown}: {error.strerror or error}", "check the disk: journalctl -k")
         except Exception as error:  # noqa: BLE001 (read() raises it on the reader's thread)
             fault = error
         with self._change:
@@ -200,7 +200,7 @@ class Video:
                     if moment is not None:
                         self._hand_over(footage, *moment)
                 elif self._kind != "recording":
-                    return CameraError(f"{self._shown}: the stream ended", "Check the camera; it is opened again.")
+                    return CameraError(f"{self._shown}: the stream ended", "check the camera; it is opened again")
                 elif self._loop and footage.number:
                     before += footage.number
                     footage.close()
@@ -245,7 +245,7 @@ class Video:
             (height, width), (first_width, first_height) = picture.shape[:2], self.source_size
             raise CameraError(
                 f"{self._shown}: {footage.here} is {width}x{height}, what came before {first_width}x{first_height}",
-                "Give the camera one fixed picture size, a folder pictures of one size.",
+                "give the camera one fixed picture size, a folder pictures of one size",
             )
         with self._change:
             free = next(i for i in range(SLOTS) if i not in {self._ready, self._held})

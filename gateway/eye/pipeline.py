@@ -78,7 +78,7 @@ class Pipeline:
         except ValueError as error:  # of a size that only the source knows
             raise CameraUnavailable(
                 f"the camera's picture cannot be analysed: {error}",
-                "Choose another size (analysis), or a source that gives larger pictures.",
+                "choose another size (analysis), or a source that gives larger pictures",
             ) from None
         self.episodes = Episodes(
             self._camera, make_zones(camera), new_id, update_seconds=float(camera["update_s"]), facts=self.facts

@@ -61,7 +61,7 @@ class Source:
                     raise
                 raise CameraGarbled(
                     f"the camera gives no picture but {wrong}",
-                    "With the power off check both ends of the camera's cable; then replace the camera.",
+                    "with the power off check both ends of the camera's cable; then replace the camera",
                 ) from None
             self._lost += max(0, frame.number - self._last - 1)
             self._last = frame.number
@@ -90,7 +90,7 @@ class Source:
         self._camera = self._open()
         self._last = -1
         if self._camera.size != self.size:
-            raise CameraError(f"the camera's picture is {self._camera.size} now, and was {self.size}", "Fix its size.")
+            raise CameraError(f"the camera's picture is {self._camera.size} now, and was {self.size}", "fix its size")
         if self._rate.why:
             self._camera.ask_rate(self._rate.asked)
 
