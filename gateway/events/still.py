@@ -188,19 +188,8 @@ class Stills:
         body = facts
         if "simulated" in draft.body:
             body["simulated"] = draft.body["simulated"]
-        media = Draft(
-            id=self._new_id(draft.mono),
-            rank=Rank.PICTURE,
-            kind="media",
-            camera=draft.camera,
-            mono=draft.mono,
-            episode=draft.episode,
-            phase=draft.phase,
-            body=body,
-            picture=jpeg,
-            alarm=draft.alarm,
-        )
-        self._post(media)
+        media = replace(draft, id=self._new_id(draft.mono), rank=Rank.PICTURE, kind="media", body=body, picture=jpeg)
+        self._post(replace(media, severity="low", subject=""))  # how bad and where is the event's to say
 
 
 def quality(box: Box, frame: Frame) -> float:

@@ -19,6 +19,7 @@ from gateway.replay.timeline import timeline
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from gateway.motion import Motion
     from gateway.replay.score import Score
     from gateway.replay.story import Story, Told
 
@@ -36,31 +37,26 @@ class Facts:
 
 @dataclass(slots=True)
 class Moment:
-    """What the core believed at one time; see motion.Motion and motion.Belief."""
+    """What the core said and believed at one time; noise, threshold and fired are means of its Belief."""
 
-    t: float
-    score: float
-    light: float
-    gain: float
-    sharpness: float
+    motion: Motion
     noise: float
     threshold: float
     fired: float
-    tracks: int
     held: str
     name: str = ""
 
     def says(self) -> dict[str, str]:
         """Return its numbers in words."""
         return {
-            "score": f"{self.score:.2%}",
+            "score": f"{self.motion.score:.2%}",
             "fired": f"{self.fired:.2%}",
             "noise": f"{self.noise:.1f}",
             "threshold": f"{self.threshold:.1f}",
-            "light": f"{self.light:.0f}",
-            "gain": f"{self.gain:.2f}",
-            "sharpness": f"{self.sharpness:.1f}",
-            "tracks": str(self.tracks),
+            "light": f"{self.motion.light:.0f}",
+            "gain": f"{self.motion.gain:.2f}",
+            "sharpness": f"{self.motion.sharpness:.1f}",
+            "tracks": str(len(self.motion.tracks)),
             "held": self.held or "nothing",
         }
 
@@ -80,7 +76,7 @@ def page(story: Story, facts: Facts, moments: Sequence[Moment], film: str) -> st
         "start": story.start,
         "end": story.end,
         "opening": _opening(story),
-        "moments": [{"t": moment.t, "name": moment.name, "says": moment.says()} for moment in moments],
+        "moments": [{"t": moment.motion.t, "name": moment.name, "says": moment.says()} for moment in moments],
     }
     hidden = json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")
     body = "".join(
@@ -203,7 +199,7 @@ def _episodes(story: Story, size: tuple[int, int], moments: Sequence[Moment]) ->
 
 def _street(told: Told, moments: Sequence[Moment]) -> str:
     """Return the sheet whose first panel is the empty street as it was known when the episode began."""
-    nearest = min(moments, key=lambda moment: abs(moment.t - told.started), default=None)
+    nearest = min(moments, key=lambda moment: abs(moment.motion.t - told.started), default=None)
     return nearest.name + "b.jpg" if nearest else ""
 
 

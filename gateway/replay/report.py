@@ -133,22 +133,17 @@ class Report:
         belief = pipeline.detector.belief()
         sheet = believed(belief)
         moment = Moment(
-            t=motion.t,
-            score=motion.score,
-            light=motion.light,
-            gain=motion.gain,
-            sharpness=motion.sharpness,
+            motion=motion,
             noise=float(belief.noise.mean()),
             threshold=float(belief.threshold.mean()),
             fired=float(belief.fired.mean()),
-            tracks=len(motion.tracks),
             held=_held(motion),
         )
         self._kept.append(_Kept(moment, encode(picture, 60), encode(sheet)))
         if len(self._kept) > MOMENTS:
             self._every *= 2
             del self._kept[1::2]
-        self._due = self._kept[-1].moment.t + self._every - 1e-6
+        self._due = self._kept[-1].moment.motion.t + self._every - 1e-6
 
 
 def _held(motion: Motion) -> str:
