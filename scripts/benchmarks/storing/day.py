@@ -7,6 +7,11 @@ the file system (sectors written to a loop device with ext4) where that can be h
 hands to the kernel. The day begins with a long journal that is written back, and ends with everything written back and,
 with the link up, as many delivered events expired as came. What ext4 commits every 5 s for its own sake is not
 compressed.
+
+What it led to: a batch of delivered events is one row, its texts compressed together, where each lay in a row of its
+own and was written three times (102 MB a day with the link up); rows are ranked by worth some hundreds at a time, where
+an index of it touched a page for each kind of message in each commit; and pictures have a table of their own, as events
+split its pages otherwise (751 MB with the link down).
 """
 
 from __future__ import annotations
