@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 SIZE = 32 << 20
 SECTOR = 512
-_EVENT = struct.Struct("<dcQI")  # as disk.py writes it
+EVENT = struct.Struct("<dcQI")
+"""Before each write and flush, as disk.py records it: when, W or F, where, how many bytes follow."""
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
@@ -105,11 +106,11 @@ def cuts(log: Path, instants: list[float], image: Path, rng: random.Random, size
     late: list[tuple[int, bytes]] = []
     at = 0
     for instant in sorted(instants):
-        while at + _EVENT.size <= len(raw):
-            when, what, offset, size = _EVENT.unpack_from(raw, at)
+        while at + EVENT.size <= len(raw):
+            when, what, offset, size = EVENT.unpack_from(raw, at)
             if when >= instant:
                 break
-            at += _EVENT.size + size
+            at += EVENT.size + size
             if what == b"W":
                 late.append((offset, raw[at - size : at]))
                 continue
@@ -123,6 +124,7 @@ def cuts(log: Path, instants: list[float], image: Path, rng: random.Random, size
                 if rng.random() < kept:
                     sector = data[shift : shift + SECTOR]
                     found[start + shift : start + shift + len(sector)] = sector
+        image.unlink(missing_ok=True)  # a device that somebody still holds open would show the blocks it remembers
         image.write_bytes(found)
         yield instant
 
