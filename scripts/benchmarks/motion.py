@@ -12,6 +12,10 @@ the difference of two frames, "frigate" and "motion" follow the published behavi
 average at 100 rows with contrast stretching; a reference frame with noise tuning and despeckling), written anew with
 OpenCV. Methods that give a mask all get the same last step: median of 5, at least 24 pixels at 240 rows, and seen
 near there in one of two frames before. Cost is measured without painting a mask, and only ratios to MOG2 mean anything.
+
+Tried in the core and left out for what this showed: one remembered look instead of two where cells come and go (no gain
+on leaves), painting two cells around a thing (no gain), tracks that get nowhere forgotten also in calm weather (loses
+parked cars).
 """
 
 from __future__ import annotations
