@@ -42,6 +42,7 @@ class Background(Model):
         self._on = np.zeros(shape, np.bool_)
         self._was_on = np.zeros(shape, np.bool_)
         self._bank = np.zeros((LOOKS, *shape), np.int16)
+        self._looks = self._bank.reshape(LOOKS, -1)
         self._near = np.zeros(shape, np.bool_)
         self._agree = np.zeros(shape, np.uint8)
         self._tick = 0
@@ -52,8 +53,8 @@ class Background(Model):
 
     def start(self, cells: NDArray[np.int16], *, anew: bool) -> None:
         """Believe that nothing but background is seen; remember half of the looks from before unless `anew`."""
-        np.copyto(self.level, cells)
-        np.copyto(self._bank if anew else self._bank[::2], cells)
+        self.level[...] = cells
+        self._bank[:: 1 if anew else 2] = cells
         self.noise.fill(QUIET)
         if anew:
             self.restless.fill(0)
@@ -62,28 +63,28 @@ class Background(Model):
 
     def compare(self, cells: NDArray[np.int16]) -> None:
         """Set `difference`; `fire` does the rest once the light is known."""
-        np.subtract(cells, self.level, out=self.difference)
+        np.subtract(cells, self.level, self.difference)
 
     def fire(self, unrest: int | NDArray[np.int16] = 0) -> None:
         """Set `magnitude`, and `fired` where it passes the threshold, to which `unrest` is added."""
-        np.absolute(self.difference, out=self.magnitude)
+        np.absolute(self.difference, self.magnitude)
         if isinstance(unrest, np.ndarray) or unrest:
-            np.add(self.threshold, unrest, out=self.step)
-            np.greater(self.magnitude, self.step, out=self.fired)
+            np.add(self.threshold, unrest, self.step)
+            np.greater(self.magnitude, self.step, self.fired)
         else:
-            np.greater(self.magnitude, self.threshold, out=self.fired)
+            np.greater(self.magnitude, self.threshold, self.fired)
 
     def shift(self, amount: int | NDArray[np.int16]) -> None:
         """Follow a change of light: add an offset, or a field of offsets, to everything that was learned."""
-        np.add(self.level, amount, out=self.level, casting="unsafe")
-        np.add(self._bank, amount, out=self._bank, casting="unsafe")
-        np.subtract(self.difference, amount, out=self.difference, casting="unsafe")
+        np.add(self.level, amount, self.level, casting="unsafe")
+        np.add(self._bank, amount, self._bank, casting="unsafe")
+        np.subtract(self.difference, amount, self.difference, casting="unsafe")
 
     def darken(self, amount: int) -> None:
         """Follow a change of light by an offset also in the noise: grain weighs more when there is less light."""
         percent = round(100 * 2.0 ** (-max(-8192, min(8192, amount)) / 4096))
         noise = np.clip(self.noise.astype(np.int32) * percent // 100, 4, 4000)
-        np.copyto(self.noise, noise, casting="unsafe")
+        self.noise[...] = noise
         self._lesson.compile()
 
     def recall(self, cells: NDArray[np.int16], at: NDArray[np.intp]) -> int:
@@ -91,12 +92,12 @@ class Background(Model):
 
         at: the places of all cells that fired, in one dimension. Returns how many still fire.
         """
-        fired = self.fired.reshape(-1)
+        fired = self.flat_fired
         if at.size * _FEW < fired.size:
-            looks = self._bank.reshape(LOOKS, -1).take(at, axis=1)
-            np.subtract(looks, cells.reshape(-1).take(at), out=looks)
-            np.absolute(looks, out=looks)
-            near = np.less_equal(looks, self.threshold.reshape(-1).take(at))
+            looks = self._looks.take(at, axis=1)
+            np.subtract(looks, cells.reshape(-1).take(at), looks)
+            np.absolute(looks, looks)
+            near = np.less_equal(looks, self.flat_threshold.take(at))
             strange = np.add.reduce(near.view(np.uint8), axis=0, dtype=np.uint8) < _AGREE
             fired[at] = strange
             return int(np.count_nonzero(strange))
@@ -104,12 +105,12 @@ class Background(Model):
         apart, near = self.step, self._near
         self._agree.fill(0)
         for look in self._bank:
-            np.subtract(look, cells, out=apart)
-            np.absolute(apart, out=apart)
-            np.less_equal(apart, self.threshold, out=near)
-            np.add(self._agree, near.view(np.uint8), out=self._agree)
-        np.less(self._agree, _AGREE, out=near)
-        np.logical_and(self.fired, near, out=self.fired)
+            np.subtract(look, cells, apart)
+            np.absolute(apart, apart)
+            np.less_equal(apart, self.threshold, near)
+            np.add(self._agree, near.view(np.uint8), self._agree)
+        np.less(self._agree, _AGREE, near)
+        np.logical_and(self.fired, near, self.fired)
         return int(np.count_nonzero(fired))
 
     def learn(
@@ -135,7 +136,7 @@ class Background(Model):
         self._tick += 1
         if fast:
             self._lesson.learn(free, 2, steady=steady, slow=False)
-            np.copyto(self._bank[self._tick // (2 if self._tick <= _SHORT else 4) % LOOKS], cells)
+            self._bank[self._tick // (2 if self._tick <= _SHORT else 4) % LOOKS] = cells
         elif self._tick % _TURNS == 1:
             self._lesson.learn(free, 3, steady=steady, slow=slow)
         if stirred or self._any_on:
@@ -151,21 +152,21 @@ class Background(Model):
         When it took longer than usual, leaves swing or water glitters: then the spread may be large.
         """
         looks = np.sort(self._bank, axis=0)
-        np.copyto(self.level, (looks[LOOKS // 2 - 1] >> 1) + (looks[LOOKS // 2] >> 1))
+        self.level[...] = (looks[LOOKS // 2 - 1] >> 1) + (looks[LOOKS // 2] >> 1)
         spread = (looks[LOOKS - 3] - looks[2]) >> 1
-        np.copyto(self.noise, np.clip(spread, 4, _MOST_NOISE if self._tick <= _SHORT else _MOST_SWAY))
+        self.noise[...] = np.clip(spread, 4, _MOST_NOISE if self._tick <= _SHORT else _MOST_SWAY)
         self._lesson.compile()
 
     def _count_onsets(self, free: NDArray[np.bool_] | None) -> None:
         """Count for each cell how often it begins to differ, against a threshold that does not depend on the count."""
         on, was_on, restless = self._on, self._was_on, self.restless
-        np.greater(self.magnitude, self.base, out=on)
+        np.greater(self.magnitude, self.base, on)
         if free is not None:
-            np.logical_and(on, free, out=on)
-        np.greater(on, was_on, out=was_on)
-        np.multiply(was_on.view(np.uint8), _ONSET, out=self.often)
+            np.logical_and(on, free, on)
+        np.greater(on, was_on, was_on)
+        np.multiply(was_on.view(np.uint8), _ONSET, self.often)
         np.minimum(restless, self._most_restless, out=restless)
-        np.add(restless, self.often, out=restless)
+        np.add(restless, self.often, restless)
         self._on, self._was_on = was_on, on
 
     def _remember(self, cells: NDArray[np.int16], free: NDArray[np.bool_] | None, tick: int) -> None:
@@ -176,9 +177,9 @@ class Background(Model):
         place = tick // (_LATTICE * _LATTICE) % LOOKS
         at = (slice(turn // _LATTICE, None, _LATTICE), slice(turn % _LATTICE, None, _LATTICE))
         if free is None:
-            self._bank[place][at] = cells[at]
+            self._bank[place, *at] = cells[at]
         else:
-            np.copyto(self._bank[place][at], cells[at], where=free[at])
+            np.copyto(self._bank[place, *at], cells[at], where=free[at])
 
     def absorb(self, at: tuple[slice, slice], mask: NDArray[np.bool_], cells: NDArray[np.int16]) -> None:
         """Take what is seen under `mask` within the window `at` as background from now on."""

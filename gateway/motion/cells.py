@@ -50,7 +50,7 @@ class Cells:
         across = width // 8 * 8 if size > 1 else width
         self.width = across // size
         self.height = height // size
-        self._crop = (slice(0, self.height * size), slice(0, across))
+        self._rows = [(slice(i, self.height * size, size), slice(0, across)) for i in range(size)]
         steps = np.array([logarithm(i / _STEPS) for i in range(256 * _STEPS)], np.int16)
         self._table = steps[np.arange(255 * size * size + 1) * _STEPS // (size * size)]
         self._sums = np.zeros((self.height, self.width), np.int64)
@@ -59,13 +59,14 @@ class Cells:
         if size > 1:
             self._columns = np.zeros((self.height, across), np.uint16)
             self._row = np.zeros((self.height, across), np.uint16)
-            self._pairs = self._columns.view(np.uint32)
+            self._pairs, self._fours = self._columns.view(np.uint32), self._columns.view(np.uint64)
+            self._wide_sums = self._sums.view(np.uint64)
             self._quads = np.zeros((self.height, across // 4 if size == 8 else 0), np.uint64)
 
     def reduce(self, luma: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
         """Write the logarithm of each cell's mean into `out`, shape (height, width) int16, units of 1/4096 octave."""
         if self.size == 1:
-            np.copyto(self._sums, luma)
+            self._sums[...] = luma
         else:
             self._add_up(luma)
         self._table.take(self._sums, out=out, mode="clip")
@@ -80,22 +81,20 @@ class Cells:
     def _add_up(self, luma: NDArray[np.uint8]) -> None:
         """Add up each cell's pixels: first down the columns, then across, several columns in one wide word."""
         size, columns, row = self.size, self._columns, self._row
-        cropped = luma[self._crop]
         # A plain copy widens the pixels at twice the speed of an addition that has to, and takes any stride.
-        np.copyto(columns, cropped[::size])
-        for i in range(1, size):
-            np.copyto(row, cropped[i::size])
-            np.add(columns, row, out=columns)
+        columns[...] = luma[self._rows[0]]
+        for at in self._rows[1:]:
+            row[...] = luma[at]
+            np.add(columns, row, columns)
         # A product with 1 in every lane has the sum of all lanes in its highest one.
         if size == 2:
-            np.multiply(self._pairs, _TWO_LANES, out=self._pairs)
-            np.right_shift(self._pairs, 16, out=self._pairs)
-            np.copyto(self._sums, self._pairs)
+            np.multiply(self._pairs, _TWO_LANES, self._pairs)
+            np.right_shift(self._pairs, 16, self._pairs)
+            self._sums[...] = self._pairs
         elif size == 4:
-            sums = self._sums.view(np.uint64)
-            np.multiply(columns.view(np.uint64), _LANES, out=sums)
-            np.right_shift(sums, 48, out=sums)
+            np.multiply(self._fours, _LANES, self._wide_sums)
+            np.right_shift(self._wide_sums, 48, self._wide_sums)
         else:
-            np.multiply(columns.view(np.uint64), _LANES, out=self._quads)
-            np.right_shift(self._quads, 48, out=self._quads)
-            np.add(self._quads[:, ::2], self._quads[:, 1::2], out=self._sums.view(np.uint64))
+            np.multiply(self._fours, _LANES, self._quads)
+            np.right_shift(self._quads, 48, self._quads)
+            np.add(self._quads[:, ::2], self._quads[:, 1::2], self._wide_sums)

@@ -75,9 +75,9 @@ class Field:
         """
         few = self._few_cells
         lattice = (slice(_APART // 2, None, _APART),) * 2
-        np.copyto(few, difference[self._crop][lattice])
+        few[...] = difference[self._crop][lattice]
         broken = self._broken(few, threshold[self._crop][lattice])
-        np.copyto(self._few_levels, level[self._crop][lattice])
+        self._few_levels[...] = level[self._crop][lattice]
         changed = np.absolute(self._middle(few)) >= least
         candidates = changed & ~broken
         if np.count_nonzero(candidates) < PATCH:  # people and cars: most frames end here
@@ -105,33 +105,33 @@ class Field:
         """
         steep, slack = self._slope, self._slack
         half = _BLOCK // 2
-        np.subtract(field[:, _BLOCK:], field[:, :-_BLOCK], out=steep[:, half:-half])
+        np.subtract(field[:, _BLOCK:], field[:, :-_BLOCK], steep[:, half:-half])
         steep[:, :half] = steep[:, half : half + 1]
         steep[:, -half:] = steep[:, -half - 1 : -half]
-        np.absolute(steep, out=steep)
-        np.subtract(field[_BLOCK:], field[:-_BLOCK], out=slack[half:-half])
+        np.absolute(steep, steep)
+        np.subtract(field[_BLOCK:], field[:-_BLOCK], slack[half:-half])
         slack[:half] = slack[half]
         slack[-half:] = slack[-half - 1]
-        np.absolute(slack, out=slack)
+        np.absolute(slack, slack)
         np.maximum(steep, slack, out=steep)
-        np.right_shift(steep, 1, out=steep)
-        np.absolute(field, out=slack)
-        np.right_shift(slack, 4, out=slack)
+        np.right_shift(steep, 1, steep)
+        np.absolute(field, slack)
+        np.right_shift(slack, 4, slack)
         return slack, steep
 
     def _middle(self, few: NDArray[np.int16] | NDArray[np.int32]) -> NDArray[np.int16]:
         """Return the mean of the middle two of each block's four samples."""
         samples, less, more = self._samples, self._less, self._more
         for i in range(_SAMPLES):
-            np.copyto(samples[i], few[i // 2 :: 2, i % 2 :: 2], casting="unsafe")
+            samples[i] = few[i // 2 :: 2, i % 2 :: 2]
         np.minimum(samples[:2], samples[2:], out=less)
         np.maximum(samples[:2], samples[2:], out=more)
         # The greater of the lesser ones, and the lesser of the greater ones.
         one: NDArray[np.int16] = np.maximum(less[0], less[1], out=less[0])
         other: NDArray[np.int16] = np.minimum(more[0], more[1], out=more[0])
-        np.right_shift(one, 1, out=one)
-        np.right_shift(other, 1, out=other)
-        np.add(one, other, out=other)
+        np.right_shift(one, 1, one)
+        np.right_shift(other, 1, other)
+        np.add(one, other, other)
         return other
 
     def _widen(self, value: NDArray[np.int32]) -> None:
@@ -140,67 +140,67 @@ class Field:
         (left, right, part), (top, bottom, share) = self._columns, self._rows
         start = value.take(left, axis=1, out=self._start, mode="clip")
         value.take(right, axis=1, out=wide, mode="clip")
-        np.subtract(wide, start, out=wide)
-        np.multiply(wide, part, out=wide)
-        np.right_shift(wide, 3, out=wide)
-        np.add(wide, start, out=wide)
+        np.subtract(wide, start, wide)
+        np.multiply(wide, part, wide)
+        np.right_shift(wide, 3, wide)
+        np.add(wide, start, wide)
         wide.take(bottom, axis=0, out=fine, mode="clip")
         wide.take(top, axis=0, out=other, mode="clip")
-        np.subtract(fine, other, out=fine)
-        np.multiply(fine, share[:, None], out=fine)
-        np.right_shift(fine, 3, out=fine)
-        np.add(fine, other, out=fine)
+        np.subtract(fine, other, fine)
+        np.multiply(fine, share[:, None], fine)
+        np.right_shift(fine, 3, fine)
+        np.add(fine, other, fine)
 
     def _take_shares(self, level: NDArray[np.int16]) -> None:
         """Write into the field how much of the light each cell shows, dark ones less."""
         fine, share = self._fine, self._other_fine
-        np.right_shift(fine, 1, out=share)
-        np.copyto(self._field, share, casting="unsafe")
-        np.add(self._field, level, out=self._field)  # half way from what was learned to what is seen
-        np.right_shift(self._field, _SHIFT, out=self._field)
-        np.copyto(self._index, self._field)
+        np.right_shift(fine, 1, share)
+        self._field[...] = share
+        np.add(self._field, level, self._field)  # half way from what was learned to what is seen
+        np.right_shift(self._field, _SHIFT, self._field)
+        self._index[...] = self._field
         self._shares.take(self._index, out=share, mode="clip")
-        np.multiply(fine, share, out=fine)
-        np.right_shift(fine, 8, out=fine)
-        np.copyto(self._field, fine, casting="unsafe")
+        np.multiply(fine, share, fine)
+        np.right_shift(fine, 8, fine)
+        self._field[...] = fine
 
     def _unpedestalled(self, few: NDArray[np.int16]) -> NDArray[np.int32]:
         """Return the light that the samples' differences stand for: dark ones show less of it."""
         index, wide, share = self._few_index, self._few_wide, self._few_other
-        np.right_shift(few, 1, out=self._other)
-        np.add(self._other, self._few_levels, out=self._other)
-        np.copyto(wide, self._other)
-        np.right_shift(wide, _SHIFT, out=wide)
-        np.copyto(index, wide)
+        np.right_shift(few, 1, self._other)
+        np.add(self._other, self._few_levels, self._other)
+        wide[...] = self._other
+        np.right_shift(wide, _SHIFT, wide)
+        index[...] = wide
         self._whole.take(index, out=share, mode="clip")
-        np.copyto(wide, few)
-        np.multiply(wide, share, out=wide)
-        np.right_shift(wide, 8, out=wide)
+        wide[...] = few
+        np.multiply(wide, share, wide)
+        np.right_shift(wide, 8, wide)
         return wide
 
     def _broken(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> NDArray[np.bool_]:
         """Return which blocks hold an edge: samples that differ from the next by more than grain, and by much."""
         steep, other, high = self._steep, self._other, self._high
-        np.absolute(few, out=high)
+        np.absolute(few, high)
         steep[:, 0] = other[0] = 0  # nothing is before them
-        np.subtract(few[:, 1:], few[:, :-1], out=steep[:, 1:])
-        np.absolute(steep, out=steep)
-        np.subtract(few[1:], few[:-1], out=other[1:])
-        np.absolute(other, out=other)
+        np.subtract(few[:, 1:], few[:, :-1], steep[:, 1:])
+        np.absolute(steep, steep)
+        np.subtract(few[1:], few[:-1], other[1:])
+        np.absolute(other, other)
         np.maximum(steep, other, out=steep)
-        np.copyto(other, high)
+        other[...] = high
         np.maximum(high[:, 1:], high[:, :-1], out=other[:, 1:])
         np.maximum(other[1:], high[:-1], out=other[1:])
         # Light may be steep where it is strong: half of itself over two cells.
-        np.right_shift(other, 1, out=other)
-        np.right_shift(threshold, 1, out=high)
-        np.add(high, threshold, out=high)
+        np.right_shift(other, 1, other)
+        np.right_shift(threshold, 1, high)
+        np.add(high, threshold, high)
         np.maximum(other, high, out=other)
-        np.greater(steep, other, out=self._jumps)
+        np.greater(steep, other, self._jumps)
         jumps, broken = self._jumps, self._shattered
-        np.logical_or(jumps[::2, ::2], jumps[::2, 1::2], out=broken)
-        np.logical_or(broken, jumps[1::2, ::2], out=broken)
-        np.logical_or(broken, jumps[1::2, 1::2], out=broken)
+        np.logical_or(jumps[::2, ::2], jumps[::2, 1::2], broken)
+        np.logical_or(broken, jumps[1::2, ::2], broken)
+        np.logical_or(broken, jumps[1::2, 1::2], broken)
         return broken
 
     def _compare_edges(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> None:
@@ -210,19 +210,19 @@ class Field:
         ends.fill(0)
         for after, before in _NEXT:
             steps, changes, jumps = step[after], change[after], there[after]
-            np.subtract(level[after], level[before], out=steps)
-            np.absolute(steps, out=steps)
-            np.subtract(few[after], few[before], out=changes)
-            np.absolute(changes, out=changes)
-            np.greater(steps, threshold[after], out=jumps)
-            np.add(ends[0][after], jumps.view(np.uint8), out=ends[0][after])
-            np.right_shift(steps, 1, out=steps)
+            np.subtract(level[after], level[before], steps)
+            np.absolute(steps, steps)
+            np.subtract(few[after], few[before], changes)
+            np.absolute(changes, changes)
+            np.greater(steps, threshold[after], jumps)
+            np.add(ends[0][after], jumps.view(np.uint8), ends[0][after])
+            np.right_shift(steps, 1, steps)
             jumps &= changes < steps
-            np.add(ends[1][after], jumps.view(np.uint8), out=ends[1][after])
+            np.add(ends[1][after], jumps.view(np.uint8), ends[1][after])
         for end, count in zip(ends, edges, strict=True):
-            np.add(end[::2, ::2], end[::2, 1::2], out=count)
-            np.add(count, end[1::2, ::2], out=count)
-            np.add(count, end[1::2, 1::2], out=count)
+            np.add(end[::2, ::2], end[::2, 1::2], count)
+            np.add(count, end[1::2, ::2], count)
+            np.add(count, end[1::2, 1::2], count)
 
 
 def _narrow(middle: NDArray[np.int16], least: int) -> NDArray[np.bool_]:

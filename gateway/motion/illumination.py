@@ -81,7 +81,7 @@ class Illumination:
         self._was_lit, self.lit = self.lit, False
         loose = count
         if free is not None and count > self._area // 40:
-            np.logical_and(model.fired, free, out=self._loose)
+            np.logical_and(model.fired, free, self._loose)
             loose = int(np.count_nonzero(self._loose))
         if loose > self._area // (400 if told or self._was_lit else 40):
             curve = self._light.curve(model.difference, model.level, least)
@@ -146,25 +146,25 @@ class Illumination:
     def shift(self, amount: int | NDArray[np.int16], unrest: int) -> None:
         """Add a change of light to everything that was learned; it makes the light so much more unsteady."""
         self._model.shift(amount)
-        np.add(self._earlier, amount, out=self._earlier, casting="unsafe")
+        np.add(self._earlier, amount, self._earlier, casting="unsafe")
         self.unrest = min(self.unrest + unrest, OCTAVE)
 
     def _take_out(self, now: NDArray[np.int16], field: NDArray[np.int16], count: int) -> int:
         """Look at the frame without a field of light; keep that only if it leaves much less to explain."""
         model = self._model
-        np.subtract(now, field, out=self._without)
-        np.subtract(model.difference, field, out=model.difference)
+        np.subtract(now, field, self._without)
+        np.subtract(model.difference, field, model.difference)
         slack, steep = self._field.slack(field)
-        np.add(slack, self.unrest >> 2, out=slack)
+        np.add(slack, self.unrest >> 2, slack)
         model.fire(slack)
         self.lit = self._count() * 10 <= count * 9
         if self.lit:
             # Only now: where it is steep much may be wrong, and that would let leaves pass for light.
-            np.add(slack, steep, out=slack)
+            np.add(slack, steep, slack)
             model.fire(slack)
             left = self._count()
         else:
-            np.subtract(now, model.level, out=model.difference)
+            np.subtract(now, model.level, model.difference)
             model.fire(self.unrest >> 2)
             left = self._count()
         return left
@@ -172,5 +172,5 @@ class Illumination:
     def _count(self) -> int:
         fired = self._model.fired
         if not self._all_seen:
-            np.logical_and(fired, self._seen, out=fired)
+            np.logical_and(fired, self._seen, fired)
         return int(np.count_nonzero(fired))

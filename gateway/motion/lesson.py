@@ -54,69 +54,69 @@ class Lesson:
         steady: what differs is grain, so learn the noise too. slow: some cells fired and are followed slowly.
         """
         step, sign, noise = self._step, self._sign, self._noise
-        np.add(self._difference, 1 << (shift - 1), out=step)
-        np.right_shift(step, shift, out=step)
+        np.add(self._difference, 1 << (shift - 1), step)
+        np.right_shift(step, shift, step)
         if slow:
             # What fires and was not recalled is followed slowly: it may be a thing that is not yet believed.
             np.minimum(step, self._most, out=sign)
             np.maximum(sign, self._least, out=sign)
             # A copy under a mask would take four times as long. The base is made anew below.
-            np.subtract(sign, step, out=sign)
-            np.copyto(self._base, self._fired)
-            np.multiply(sign, self._base, out=sign)
-            np.add(step, sign, out=step)
+            np.subtract(sign, step, sign)
+            self._base[...] = self._fired
+            np.multiply(sign, self._base, sign)
+            np.add(step, sign, step)
         hold = self._hold
         if free is not None:
-            np.copyto(hold, free)
-            np.negative(hold, out=hold)  # all bits of a step, or none
-            np.bitwise_and(step, hold, out=step)
-        np.add(self._level, step, out=self._level)
+            hold[...] = free
+            np.negative(hold, hold)  # all bits of a step, or none
+            np.bitwise_and(step, hold, step)
+        np.add(self._level, step, self._level)
         if steady:
             # The noise climbs by three steps or falls by one: it settles where a quarter of the magnitudes is larger.
-            np.subtract(self._magnitude, noise, out=sign)
-            np.right_shift(sign, 15, out=sign)
-            np.bitwise_or(sign, 3, out=sign)
-            np.right_shift(noise, 4, out=step)
-            np.add(step, 1, out=step)
-            np.multiply(step, sign, out=step)
+            np.subtract(self._magnitude, noise, sign)
+            np.right_shift(sign, 15, sign)
+            np.bitwise_or(sign, 3, sign)
+            np.right_shift(noise, 4, step)
+            np.add(step, 1, step)
+            np.multiply(step, sign, step)
             if free is not None:
-                np.bitwise_and(step, hold, out=step)
-            np.add(noise, step, out=noise)
+                np.bitwise_and(step, hold, step)
+            np.add(noise, step, noise)
             np.maximum(noise, self._least_noise, out=noise)
         self.compile()
 
     def compile(self) -> None:
         """Make the thresholds from the noise, the edges and what comes and goes."""
         base = self._base
-        np.multiply(self._noise, self._factor, out=base)
-        np.right_shift(base, 4, out=base)
+        np.multiply(self._noise, self._factor, base)
+        np.right_shift(base, 4, base)
         np.maximum(base, self._floor, out=base)
         self._allow_for_edges()
         restless, often, more = self._restless, self._often, self._step
         if int(np.maximum.reduce(restless, axis=None)) <= _RARE:
-            np.copyto(self._threshold, base)
+            self._threshold[...] = base
             return
-        np.right_shift(restless, 5, out=often)
-        np.subtract(restless, often, out=restless)
+        np.right_shift(restless, 5, often)
+        np.subtract(restless, often, restless)
         np.maximum(restless, self._rare, out=often)
-        np.subtract(often, _RARE, out=often)
-        np.copyto(more, often)
-        np.multiply(more, 8, out=more)
-        np.add(base, more, out=self._threshold)
+        np.subtract(often, _RARE, often)
+        more[...] = often
+        np.multiply(more, 8, more)
+        np.add(base, more, self._threshold)
 
     def _allow_for_edges(self) -> None:
         """Raise the threshold where the background itself has an edge: a pole sways, a lens breathes."""
         edges, down = self._edges, self._sign
         after, before, steps = self._across
-        np.subtract(after, before, out=steps)
+        np.subtract(after, before, steps)
         self._sides.fill(0)  # one row's end is not the next one's beginning
-        np.absolute(edges, out=edges)
+        np.absolute(edges, edges)
         after, before, steps = self._down
-        np.subtract(after, before, out=steps)
+        np.subtract(after, before, steps)
         self._ends.fill(0)
-        np.absolute(down, out=down)
+        np.absolute(down, down)
         np.maximum(edges, down, out=edges)
-        np.right_shift(edges, _SWAY, out=down)
+        np.right_shift(edges, _SWAY, down)
         np.maximum(down, self._base, out=self._base)
 
 

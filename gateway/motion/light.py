@@ -53,13 +53,13 @@ class Light:
         """
         difference.reshape(-1).take(self._at, out=self._few, mode="clip")
         level.reshape(-1).take(self._at, out=self._levels, mode="clip")
-        np.right_shift(self._levels, SHIFT, out=self._levels)
+        np.right_shift(self._levels, SHIFT, self._levels)
         return self._few, self._levels
 
     def spread(self, table: NDArray[np.int16], level: NDArray[np.int16]) -> NDArray[np.int16]:
         """Return what a table says of every cell's level, (height, width); valid until the next call."""
-        np.right_shift(level, SHIFT, out=self._field)
-        np.copyto(self._index, self._field)
+        np.right_shift(level, SHIFT, self._field)
+        self._index[...] = self._field
         np.take(table, self._index, out=self._field, mode="clip")
         return self._field
 
@@ -93,7 +93,7 @@ class Light:
         if float(np.abs(self._few - explained).sum()) * 2 > float(np.abs(self._few).sum()):
             return None
         steps = np.arange(self._table.size)
-        np.copyto(self._table, np.rint(np.interp(steps, places, values)), casting="unsafe")
+        self._table[...] = np.rint(np.interp(steps, places, values))
         return self.spread(self._table, level)
 
 

@@ -27,6 +27,8 @@ class Model:
         self.restless = np.zeros(shape, np.uint8)
         """How often a cell came and went of late without being believed: eight for each time, fading."""
         self.base = np.full(shape, floor, np.int16)
+        # The same in one dimension.
+        self.flat_fired, self.flat_threshold = self.fired.reshape(-1), self.threshold.reshape(-1)
         # What whoever is at work notes for a moment.
         self.often = np.zeros(shape, np.uint8)
         self.step = np.zeros(shape, np.int16)

@@ -84,38 +84,38 @@ class Outline:
         seen, product, still = self._seen[:n], self._product[:n], self._still[:n]
         new, old, open_ = self._new[:n], self._old[:n], self._open[:n]
         size, width = self._share.shape[1:]
-        np.copyto(seen, luma[band.start * size : band.stop * size, :width].reshape(n, size, width))
+        seen[...] = luma[band.start * size : band.stop * size, :width].reshape(n, size, width)
         level = self._scale[:n]
         at = self._index[:n]
-        np.copyto(at, model.level[band])
-        np.right_shift(at, _FINE, out=at)
+        at[...] = model.level[band]
+        np.right_shift(at, _FINE, at)
         self._per_grey.take(at, out=level, mode="clip")
         level.take(self._column, axis=1, out=self._wide[:n], mode="clip")
-        np.add(seen, int(PEDESTAL), out=seen)
+        np.add(seen, int(PEDESTAL), seen)
         # Not in place: NumPy would work on a copy.
-        np.multiply(seen, self._wide[:n, None, :], out=product)
-        np.right_shift(product, _BITS, out=product)
-        np.copyto(new, product, casting="unsafe")  # less than 2 ** 11: the darkest cell has the pedestal
+        np.multiply(seen, self._wide[:n, None, :], product)
+        np.right_shift(product, _BITS, product)
+        new[...] = product  # less than 2 ** 11: the darkest cell has the pedestal
         np.minimum(new, 255, out=new)
-        np.copyto(old, self._share[band])
-        np.subtract(new, old, out=new)
+        old[...] = self._share[band]
+        np.subtract(new, old, new)
         if self._fresh < _BANDS:
-            np.add(new, 2, out=new)
-            np.right_shift(new, 2, out=new)
-        np.logical_not(model.fired[band], out=still)
+            np.add(new, 2, new)
+            np.right_shift(new, 2, new)
+        np.logical_not(model.fired[band], still)
         if free is not None:
-            np.logical_and(still, free[band], out=still)
+            np.logical_and(still, free[band], still)
         # Times 0 or 1: a copy under a mask takes longer than three whole passes.
-        np.copyto(self._open_cells[:n], still)
+        self._open_cells[:n] = still
         self._open_cells[:n].take(self._column, axis=1, out=open_, mode="clip")
-        np.multiply(new, open_[:, None, :], out=new)
-        np.add(new, old, out=new)
-        np.copyto(self._share[band], new, casting="unsafe")
+        np.multiply(new, open_[:, None, :], new)
+        np.add(new, old, new)
+        self._share[band] = new
 
     def keep(self, luma: NDArray[np.uint8], rows: slice) -> None:
         """Keep these rows of cells of a frame, so that they can be painted after its owner took it back."""
         _, size, width = self._luma.shape
-        np.copyto(self._luma[rows], luma[rows.start * size : rows.stop * size, :width].reshape(-1, size, width))
+        self._luma[rows] = luma[rows.start * size : rows.stop * size, :width].reshape(-1, size, width)
 
     def paint(
         self, out: NDArray[np.bool_], at: tuple[slice, slice], cells: NDArray[np.bool_], model: Background, unrest: int

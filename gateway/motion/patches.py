@@ -81,7 +81,7 @@ class Patches:
             some = small[i : i + _TOGETHER]
             around = self._surround(np.array(some, np.uint16))
             rims = np.add.reduce(around, axis=1, dtype=np.int32)
-            np.bitwise_and(around, self._broken, out=around)
+            np.bitwise_and(around, self._broken, around)
             for label, wrecked in zip(
                 some, (np.add.reduce(around, axis=1, dtype=np.int32) * 2 > rims).tolist(), strict=True
             ):
@@ -98,20 +98,20 @@ class Patches:
         patch, tall, around = self._each[:n], self._each_tall[:n], self._around[:n]
         length = core.stop - core.start
         own = patch[:, core]
-        np.equal(self._numbers, labels[:, None], out=own.view(np.bool_))
+        np.equal(self._numbers, labels[:, None], own.view(np.bool_))
         middle = tall[:, row : row + length + 2]  # with the columns on both sides
-        np.bitwise_or(patch[:, : length + 2], patch[:, row : row + length + 2], out=middle)
-        np.bitwise_or(middle, patch[:, 2 * row : 2 * row + length + 2], out=middle)
-        np.bitwise_or(middle[:, :-2], middle[:, 1:-1], out=around)
-        np.bitwise_or(around, middle[:, 2:], out=around)
-        np.greater(around, own, out=around.view(np.bool_))
-        np.bitwise_and(around, self._inside, out=around)
+        np.bitwise_or(patch[:, : length + 2], patch[:, row : row + length + 2], middle)
+        np.bitwise_or(middle, patch[:, 2 * row : 2 * row + length + 2], middle)
+        np.bitwise_or(middle[:, :-2], middle[:, 1:-1], around)
+        np.bitwise_or(around, middle[:, 2:], around)
+        np.greater(around, own, around.view(np.bool_))
+        np.bitwise_and(around, self._inside, around)
         return around
 
     def spread(self, value: NDArray[np.int16], known: NDArray[np.bool_]) -> None:
         """Set `value` where it is known, and fill the rest with the mean of known neighbours, ring by ring."""
         both, shut, core, row = self._both, self._shut, self._core, self._row
-        np.multiply(value, known, out=self.value, casting="unsafe")
+        np.multiply(value, known, self.value, casting="unsafe")
         self._grid(both[1, core])[...] = known
         shut.fill(_CLOSED)
         np.multiply(known, _CLOSED, out=self._grid(shut), casting="unsafe")
@@ -121,10 +121,10 @@ class Patches:
         for _ in range(_RINGS):
             if not left:
                 return
-            np.add(above, below, out=total)
-            np.add(total, before, out=total)
-            np.add(total, after, out=total)
-            np.greater(total[1], shut, out=fresh)
+            np.add(above, below, total)
+            np.add(total, before, total)
+            np.add(total, after, total)
+            np.greater(total[1], shut, fresh)
             at = fresh.nonzero()[0]
             if not at.size:
                 return

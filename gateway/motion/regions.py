@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
 _BROAD = 8  # cells that a region is wide at least whose ends are looked at
@@ -23,6 +26,9 @@ _FLAT = 0.8  # and as a share of its height
 _BEYOND = 3  # cells that are looked at to the left and right of it
 _COMPANY = 3
 """Neighbours that a cell needs more when it comes and goes all the time."""
+
+_ONE = 16
+"""A neighbour, counted in sixteenths: so fine is how restless a cell is."""
 
 _SOFT = 0.2
 """Less of an edge is a change of light."""
@@ -68,28 +74,37 @@ class Regions:
         shape = (height, width)
         # One empty column between the rows, one empty row above and below: sums of neighbours need no edges.
         row = width + 1
-        self._flat = np.zeros((height + 2) * row, np.uint8)
-        self._inside = self._flat[row:-row].reshape(height, row)[:, :width]
-        self._columns = np.zeros(height * row + 2, np.uint8)
-        self._count = np.zeros(height * row, np.uint8)
+        length = height * row
+        flat, columns = np.zeros(length + 2 * row, np.uint8), np.zeros(length + 2, np.uint8)
+        self._inside = flat[row:-row].reshape(height, row)[:, :width]
+        self._above, self._own, self._below = (flat[i * row : i * row + length] for i in range(3))
+        self._left, self._middle, self._right = columns[:-2], columns[1:-1], columns[2:]
+        self._count = np.zeros(length, np.uint8)
         self._counted = self._count.reshape(height, row)[:, :width]
         self._weight = np.zeros(shape, np.uint8)
-        self._company = np.full(shape, _COMPANY, np.uint8)
+        self._most = np.full(shape, _ONE * (_COMPANY + 1) - 1, np.uint8)
         self._joined = np.zeros(shape, np.uint8)
-        # A cell, and those to the left, above, to the right and below, in one dimension.
-        self._around = np.array([[0], [-1], [-width], [1], [width]])
-        place = np.zeros((3, *shape), np.int16)
+        # The cells to the left, above, to the right and below, and the cell itself, in one dimension.
+        self._around = np.array([[-1], [-width], [1], [width], [0]])
+        self._beside = np.array([[1], [width - 1], [width], [width + 1]])
+        place = np.zeros((6, *shape), np.int16)
         place[0, :, 1:-1] = 1
         place[1, 1:-1] = 1
-        place[2] = np.arange(width)
-        self._beside = np.array([[1], [width - 1], [width], [width + 1]])
-        self._place = place.reshape(3, -1)
-        """Whether a cell has neighbours on both sides, whether it has some above and below, and its column."""
+        place[2:4] = np.arange(width)
+        place[4:] = np.arange(height)[:, None]
+        place[3::2] *= -1
+        self._place = place.reshape(6, -1)
+        """Whether a cell has neighbours on both sides, whether it has some above and below; its column and its row,
+        each also as a negative number: the least of all says where regions begin and end."""
         self._amount = np.zeros(shape, np.int16)
-        self._earlier = np.zeros(shape, np.bool_)
         self._near = np.zeros(shape, np.bool_)
-        self.kept = np.zeros(shape, np.bool_)
+        # With an empty row above and below.
+        self._tall, self._tall_earlier = (np.zeros((height + 2, width), np.uint8) for _ in range(2))
+        self.kept = self._tall[1:-1].view(np.bool_)
         """Cells that fired together with others."""
+        self._earlier = self._tall_earlier[1:-1].view(np.bool_)
+        """The same when regions were found last, once it is no more what is kept now."""
+        self._found = False
         self.rows = slice(0, 0)
         """The rows that the regions found last lie in, and one more on both sides."""
         self.labels = np.zeros(shape, np.uint16)
@@ -115,14 +130,14 @@ class Regions:
         if lasting:
             self._last()
         else:
-            np.copyto(self._earlier, self.kept)
+            self._found = True
         at = self.kept.reshape(-1).nonzero()[0]
         if not at.size:
             return []
         height, width = self.kept.shape
         top, bottom = int(at[0]) // width, int(at[-1]) // width
         self.rows = slice(max(0, top - 2), min(height, bottom + 3))
-        number = self._label(max(0, top - 1), bottom + 2)
+        number = self._label(max(0, top - 1), min(height, bottom + 2))
         return self._describe(at, number, cells, earlier, difference, edges, threshold)
 
     def _label(self, top: int, bottom: int) -> int:
@@ -130,10 +145,9 @@ class Regions:
         # All of the picture would take three times as long. From an even row on: labels are given out by blocks of two.
         top &= ~1
         # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
-        kept, joined = self.kept[top:bottom].view(np.uint8), self._joined[top:bottom]
-        np.copyto(joined, kept)
-        np.bitwise_or(joined[1:], kept[:-1], out=joined[1:])
-        np.bitwise_or(joined[:-1], kept[1:], out=joined[:-1])
+        kept, joined = self._tall, self._joined[top:bottom]
+        np.bitwise_or(kept[top:bottom], kept[top + 1 : bottom + 1], joined)
+        np.bitwise_or(joined, kept[top + 2 : bottom + 2], joined)
         # Counting and boxing the regions would take OpenCV twice the time of finding them.
         number, _ = cv2.connectedComponentsWithAlgorithm(
             joined, 8, cv2.CV_16U, cv2.CCL_SPAGHETTI, self.labels[top:bottom]
@@ -148,44 +162,48 @@ class Regions:
 
     def weigh(self, restless: NDArray[np.uint8]) -> None:
         """Set for `keep` how many neighbours a cell must bring: the more often it comes and goes, the more."""
-        weight = self._weight
-        np.right_shift(restless, 4, out=weight)
-        np.minimum(weight, self._company, out=weight)
-        np.add(weight, 6, out=weight)
+        # Six of nine cells, and one more for each sixteen of restlessness; in sixteenths, and one less.
+        np.minimum(restless, self._most, out=self._weight)
+        np.add(self._weight, 5 * _ONE, self._weight)
 
     def touch(self, fired: NDArray[np.bool_], at: NDArray[np.intp]) -> bool:
-        """Say whether any of the cells that fired, given also by their places, may have company."""
+        """Say whether any of the cells that fired, in one dimension and also by their places, may have company."""
         # Each pair is found from its upper or left cell; over the border at the right it may be none.
-        beside = fired.reshape(-1).take(at + self._beside, mode="clip")
+        beside = fired.take(at + self._beside, mode="clip")
         return bool(np.count_nonzero(beside))
 
     def keep(self, fired: NDArray[np.bool_]) -> None:
         """Set `kept`: fired cells without those that are alone, with holes filled; counts of 3 by 3 cells."""
-        flat, columns, count, length = self._flat, self._columns, self._count, self._count.size
-        row = fired.shape[1] + 1
-        np.copyto(self._inside, fired)
-        middle, own = columns[1:-1], flat[row : row + length]
-        np.add(flat[:length], own, out=middle)
-        np.add(middle, flat[2 * row : 2 * row + length], out=middle)
-        np.add(columns[:-2], middle, out=count)
-        np.add(count, columns[2:], out=count)
+        middle, own, count = self._middle, self._own, self._count
+        if self._found:
+            self._swap()
+        np.multiply(fired.view(np.uint8), _ONE, self._inside)
+        np.add(self._above, own, middle)
+        np.add(middle, self._below, middle)
+        np.add(self._left, middle, count)
+        np.add(count, self._right, count)
         # A cell that fired needs one other, a hole six: four is added where it fired.
-        np.multiply(own, 4, out=middle)
-        np.add(count, middle, out=count)
-        np.greater_equal(self._counted, self._weight, out=self.kept)
+        np.multiply(own, 4, middle)
+        np.add(count, middle, count)
+        np.greater(self._counted, self._weight, self.kept)
 
     def _last(self) -> None:
         """Drop what is not beside something that was kept a frame ago."""
-        now, wide = self._joined.view(np.bool_), self._near
-        np.copyto(now, self.kept)
-        np.copyto(wide, self._earlier)
-        np.logical_or(wide[1:], self._earlier[:-1], out=wide[1:])
-        np.logical_or(wide[:-1], self._earlier[1:], out=wide[:-1])
-        np.copyto(self._earlier, wide)
-        np.logical_or(wide[:, 1:], self._earlier[:, :-1], out=wide[:, 1:])
-        np.logical_or(wide[:, :-1], self._earlier[:, 1:], out=wide[:, :-1])
-        np.logical_and(self.kept, wide, out=self.kept)
-        np.copyto(self._earlier, now)
+        earlier, wide, both = self._earlier, self._near, self._joined.view(np.bool_)
+        wide[...] = earlier
+        np.logical_or(wide[1:], earlier[:-1], wide[1:])
+        np.logical_or(wide[:-1], earlier[1:], wide[:-1])
+        both[...] = wide
+        np.logical_or(both[:, 1:], wide[:, :-1], both[:, 1:])
+        np.logical_or(both[:, :-1], wide[:, 1:], both[:, :-1])
+        np.logical_and(self.kept, both, earlier)
+        # The next frame is compared with all that was kept.
+        self._swap()
+
+    def _swap(self) -> None:
+        self.kept, self._earlier = self._earlier, self.kept
+        self._tall, self._tall_earlier = self._tall_earlier, self._tall
+        self._found = False
 
     def _describe(
         self,
@@ -204,8 +222,7 @@ class Regions:
             # Sorted by region, and row by row within: so each region's sums are those of a stretch of cells.
             at = at.take(label.argsort(kind="stable"))
         areas = area.tolist()
-        ends = [0, *itertools.accumulate(areas)]
-        first = np.array(ends[:-1])
+        first = np.array([0, *itertools.accumulate(areas[:-1])])
         limit = threshold.reshape(-1).take(at)
         place = self._place.take(at, axis=1)
         # Each cell with its four neighbours, of the difference and of the frame.
@@ -213,43 +230,47 @@ class Regions:
         both = np.empty((2, *around.shape), np.int16)
         difference.reshape(-1).take(around, out=both[0], mode="clip")
         cells.reshape(-1).take(around, out=both[1], mode="clip")
-        moved = both[1, 0] - earlier.reshape(-1).take(at)
-        np.absolute(moved, out=moved)
+        own, moved = both[:, 4]
+        moved -= earlier.reshape(-1).take(at)
+        np.absolute(moved, moved)
         # Sums of whole numbers are exact as floats of 64 bits.
         of_cells = np.empty((4, at.size))
-        of_cells[0] = both[0, 0]
-        np.absolute(of_cells[0], out=of_cells[1])
-        np.multiply(of_cells[0], of_cells[0], out=of_cells[2])
-        np.greater(moved, limit, out=of_cells[3])
+        lit, depth, squared, moving = of_cells
+        lit[:] = own
+        np.absolute(lit, depth)
+        np.multiply(lit, lit, squared)
+        np.greater(moved, limit, moving)
         sums = np.add.reduceat(of_cells, first, axis=1).tolist()
         # The larger of the steps over two cells, across and down; a step over the border is none.
-        steps = both[:, 3:] - both[:, 1:3]
-        np.absolute(steps, out=steps)
+        steps = both[:, 2:4]
+        steps -= both[:, :2]
+        np.absolute(steps, steps)
         steps *= place[:2]
+        change, seen = np.maximum(steps[:, 0], steps[:, 1])
         # An edge is steeper than the threshold, and than most of what the region differs by.
         steep = np.array([int(total / size * 0.8) for total, size in zip(sums[1], areas, strict=True)], np.int16)
         steep = steep.repeat(area)
         np.maximum(steep, limit, out=steep)
-        np.greater(np.maximum(steps[0, 0], steps[0, 1]), steep, out=of_cells[0])
-        of_cells[1] = np.maximum(steps[1, 0], steps[1, 1])
-        of_cells[2] = edges.reshape(-1).take(at)
-        of_cells[1:3] *= of_cells[0]
-        of_rims = np.add.reduceat(of_cells[:3], first, axis=1).tolist()
-        left, right = np.minimum.reduceat(place[2], first).tolist(), np.maximum.reduceat(place[2], first).tolist()
-        top, bottom = at.take(first).tolist(), at.take([end - 1 for end in ends[1:]]).tolist()
-        each = list(zip(areas, top, bottom, left, right, *sums, *of_rims, strict=True))
-        return self._gather(areas, each, difference)
+        rim = np.greater(change, steep, lit)
+        depth[:] = seen
+        squared[:] = edges.reshape(-1).take(at)
+        of_cells[1:3] *= rim
+        rims = np.add.reduceat(of_cells[:3], first, axis=1).tolist()
+        borders = np.minimum.reduceat(place[2:], first, axis=1).tolist()
+        return self._gather(areas, list(zip(areas, *borders, *sums, *rims, strict=True)), difference)
 
     def _gather(self, areas: list[int], each: list[tuple[Any, ...]], difference: NDArray[np.int16]) -> list[Region]:
         """Make regions of what was summed up; there are few, so plain numbers are faster here than arrays."""
-        height, width = self.kept.shape
+        bottom = self.kept.shape[0] - 2
         found: list[Region] = []
-        for i in sorted(range(len(areas)), key=areas.__getitem__, reverse=True)[:MOST]:
-            size, first, last, left, right, lit, _, squared, moving, rim, seen, believed = each[i]
-            top, bottom = first // width, last // width
+        order: Iterable[int] = range(len(each))
+        if len(each) > 1:
+            order = sorted(order, key=areas.__getitem__, reverse=True)[:MOST]
+        for i in order:
+            size, left, right, first, last, lit, _, squared, moving, rim, seen, believed = each[i]
             # What begins or ends a row from the border reaches it.
-            y = top if top > 1 else 0
-            w, h = right - left + 1, (bottom + 1 if bottom + 2 < height else height) - y
+            y = first if first > 1 else 0
+            w, h = 1 - right - left, (1 - last if -last < bottom else bottom + 2) - y
             edge = min(1.0, rim / max(1.0, min(size, w + h)))
             if edge < _SOFT:
                 continue
@@ -267,6 +288,7 @@ class Regions:
         soft. Means of columns say so whatever grain there is.
         """
         at = (slice(y, y + h), slice(max(0, x - _BEYOND), x + w + _BEYOND))
-        columns: list[int] = np.absolute(difference[at], out=self._amount[at]).sum(axis=0, dtype=np.int32).tolist()
-        steepest = max(abs(after - before) for before, after in zip(columns, columns[2:], strict=False))
+        amount = np.absolute(difference[at], self._amount[at])
+        columns: list[int] = np.add.reduce(amount, axis=0, dtype=np.int32).tolist()
+        steepest: int = max(map(abs, map(operator.sub, columns[2:], columns)))
         return steepest / max(1, *columns)

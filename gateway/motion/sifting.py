@@ -27,15 +27,15 @@ def sift(model: Background, regions: Regions, clean: NDArray[np.int16], count: i
     if count < 2:
         return 0
     few = count * _MANY < area
-    at = model.fired.reshape(-1).nonzero()[0]
-    if few and not regions.touch(model.fired, at):
+    at = model.flat_fired.nonzero()[0]
+    if few and not regions.touch(model.flat_fired, at):
         return 0
     regions.weigh(model.restless)
     left = model.recall(clean, at)
     regions.keep(model.fired)
     if few and not np.count_nonzero(regions.kept):
         # No company is left: was there any?
-        model.fired.reshape(-1)[at] = True
+        model.flat_fired[at] = True
         regions.keep(model.fired)
         if not np.count_nonzero(regions.kept):
             return 0

@@ -127,14 +127,14 @@ class Watch:
             self._few = np.zeros(rows.shape, np.uint8)
             self._wide_few, self._next = (np.zeros(rows.size, np.int16) for _ in range(2))
         few, wide, step = self._few, self._wide_few, self._next
-        np.copyto(few, rows)
+        few[...] = rows
         now = zlib.crc32(few.data)
         if now != self._sum:
             self._sum, self._same_since = now, t
-        np.copyto(wide, few.reshape(-1))
-        np.subtract(wide[1:], wide[:-1], out=step[:-1])
+        wide[...] = few.reshape(-1)
+        np.subtract(wide[1:], wide[:-1], step[:-1])
         step[few.shape[1] - 1 :: few.shape[1]] = 0  # one row's end is not the next one's beginning
-        np.absolute(step, out=step)
+        np.absolute(step, step)
         self.sharpness = float(np.add.reduce(step, dtype=np.int32)) / step.size
 
     def _judge(self, cells: NDArray[np.int16], t: float, *, changed: bool) -> View:  # noqa: PLR0911 - one state a line
@@ -216,10 +216,10 @@ class Watch:
             first = (slice(top, bottom), slice(0, width - beside))
             second = (slice(top + below, bottom + below), slice(beside, width))
             step = cells[second] - cells[first]
-            np.absolute(step, out=step)
+            np.absolute(step, step)
             least = np.maximum(threshold[first], threshold[second])
             np.maximum(least, _STEEP // 2, out=least)
-            np.multiply(least, 2, out=least)
+            np.multiply(least, 2, least)
             np.copyto(step, 0, where=step < least)
             np.copyto(step, 0, where=~(self._seen[first] & self._seen[second]))
             # Tiles at the right and lower border may be narrower: they get steps of 0.
@@ -239,11 +239,11 @@ class Watch:
         """Return how much neighbouring patches differ: mean step on a lattice of four cells, blind to grain."""
         coarse, wide, other = self._coarse, self._wide, self._other
         rows = cells[: wide.shape[0] * 4, : wide.shape[1]]
-        np.copyto(wide, rows[::4])
+        wide[...] = rows[::4]
         for i in (1, 2, 3):
-            np.copyto(other, rows[i::4])  # NumPy would add different types through buffers of its own
-            np.add(wide, other, out=wide)
-        np.add(wide[:, ::4], wide[:, 1::4], out=coarse)
+            other[...] = rows[i::4]  # NumPy would add different types through buffers of its own
+            np.add(wide, other, wide)
+        np.add(wide[:, ::4], wide[:, 1::4], coarse)
         for i in (2, 3):
-            np.add(coarse, wide[:, i::4], out=coarse)
+            np.add(coarse, wide[:, i::4], coarse)
         return float(np.abs(coarse[:, 1:] - coarse[:, :-1]).mean()) / 16
