@@ -196,7 +196,7 @@ def test_an_open_view_alarm_ends_with_the_camera() -> None:
     pipeline, drafts = run(walk())
     frame = next(walk())
     motion = pipeline.step(Frame(100, 10.0, frame.luma))
-    pipeline._see_view(replace(motion, view="covered"))  # the core takes half a minute to be sure of it
+    pipeline._see_view(motion._replace(view="covered"))  # the core takes half a minute to be sure of it
     pipeline.interrupt(20.0)
     said = [(draft.phase, draft.body["state"]) for draft in drafts if draft.kind == "view"]
     assert said == [("start", "covered"), ("end", "off")]

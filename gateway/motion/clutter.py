@@ -29,7 +29,7 @@ class Clutter:
     """Counts what belongs to nothing that is believed, over one grid of cells."""
 
     def __init__(self, width: int, height: int) -> None:
-        self._width, self._height = width, height
+        self._cells = width * height
         self._since = 0.0
         self._loose = [0.0] * _OCTAVES
         """Regions a frame that belong to nothing believed, of at least 2 ** i cells; a mean over some seconds."""
@@ -49,19 +49,19 @@ class Clutter:
             for i in range(min(_OCTAVES, region.area.bit_length())):
                 fresh[i] += 1
         counts = list(fresh)
-        young = [thing.region for thing in things if thing.region is not None and not thing.confirmed]
-        for region in young:
-            for i in range(min(_OCTAVES, region.area.bit_length())):
-                counts[i] += 1
+        for thing in things:
+            if not thing.confirmed and thing.region is not None:
+                for i in range(min(_OCTAVES, thing.region.area.bit_length())):
+                    counts[i] += 1
         weight = min(1.0, dt / _MEMORY)
         span = max(dt, 0.02)
-        self._loose = [mean + weight * (count - mean) for mean, count in zip(self._loose, counts, strict=True)]
-        self._births = [mean + weight * (count / span - mean) for mean, count in zip(self._births, fresh, strict=True)]
+        self._loose = _towards(self._loose, counts, weight)
+        self._births = _towards(self._births, [count / span for count in fresh] if born else fresh, weight)
 
     def surprise(self, thing: Thing, region: Region, away_x: float, away_y: float) -> float:
         """Return the evidence of a region that lies so far from where it was expected."""
         octave = max(0, min(_OCTAVES, min(region.area, int(thing.area)).bit_length()) - 2)
-        density = max(0.3, self._loose[octave]) / (self._width * self._height)
+        density = max(0.3, self._loose[octave]) / self._cells
         chance = density * (2 * abs(away_x) + 1.5) * (2 * abs(away_y) + 1.5)
         return min(_CAP, max(0.0, -math.log(chance)))
 
@@ -98,4 +98,11 @@ class Clutter:
         self._since += dt
         if self._since >= 1.0:
             self._since = 0.0
-            self._reach = [[value * 0.966 for value in line] for line in self._reach]
+            self._reach = [[value * 0.966 for value in line] if any(line) else line for line in self._reach]
+
+
+def _towards(means: list[float], values: Sequence[float], weight: float) -> list[float]:
+    """Return the means after one more value each; nothing moves in most frames."""
+    if not any(values):
+        return [mean - weight * mean for mean in means]
+    return [mean + weight * (value - mean) for mean, value in zip(means, values, strict=True)]

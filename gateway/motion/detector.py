@@ -87,7 +87,7 @@ class Detector:
         if ignore is not None:
             size = self._cells.size
             blocks = ignore[: rows * size, : columns * size].reshape(rows, size, columns, size)
-            np.logical_not(blocks.any(axis=(1, 3)), out=self._seen)
+            np.logical_not(blocks.any(axis=(1, 3)), self._seen)
         self._area = max(1, int(np.count_nonzero(self._seen)))
         self._regions = Regions(rows, columns)
         self._tracks = Tracks(columns, rows, smallest=smallest / self._cells.size * 0.6)
@@ -167,26 +167,13 @@ class Detector:
             self._standing.release()
         if self._tracks.things:
             self._outline.keep(luma, self._regions.rows)
-            tracks = tuple(placed(thing, t, *self._scale) for thing in self._tracks.things if thing.confirmed)
-            shown = {thing.id for thing in self._shown}
-            boxes = tuple(track.box for track in tracks if track.id in shown)
-            score = sum(thing.region.area for thing in self._shown if thing.region is not None) / self._area
+            tracks, boxes, score = self._place(t)
         self._learn(luma, t, settling=settling and not self._watch.holds)
+        watch = self._watch
         return Motion(
-            t=t,
-            moving=bool(boxes),
-            score=min(1.0, score),
-            boxes=boxes,
-            tracks=tracks,
-            ended=tuple(ended),
-            suppressed=suppressed,
-            light=light,
-            gain=self._light.gain,
-            sharpness=self._watch.sharpness,
-            noise=self._grain,
-            view=self._watch.view,
-            suspect=self._watch.suspect,
-        )
+            t, bool(boxes), min(1.0, score), boxes, tracks, tuple(ended), suppressed, light, self._light.gain,
+            watch.sharpness, self._grain, watch.view, watch.suspect,
+        )  # fmt: skip
 
     def foreground(self, out: NDArray[np.uint8]) -> None:
         """Paint what moves in the frame seen last: 255 on 0, at the size of `out` (any height and width, uint8)."""
@@ -247,12 +234,24 @@ class Detector:
         self._tracks.flaring = t - self._flared < _FLARE
         ended = self._tracks.update(regions, t, dt)
         ended += self._standing.settle(self._tracks, model, self._regions, self._now, t)
-        self._shown += [
-            thing
-            for thing in self._tracks.things
-            if thing.confirmed and thing.region is not None and not self._tracks.weathered(thing)
-        ]
+        for thing in self._tracks.things:
+            if thing.confirmed and thing.region is not None and not self._tracks.weathered(thing):
+                self._shown.append(thing)
         return ended
+
+    def _place(self, t: float) -> tuple[tuple[Track, ...], tuple[Box, ...], float]:
+        """Return the confirmed tracks, the boxes of those that are shown, and the share of the picture that moves."""
+        tracks, boxes, area = [], [], 0
+        across, down = self._scale
+        shown = self._shown
+        for thing in self._tracks.things:
+            if thing.confirmed:
+                track = placed(thing, t, across, down)
+                tracks.append(track)
+                if thing in shown and thing.region is not None:
+                    boxes.append(track.box)
+                    area += thing.region.area
+        return tuple(tracks), tuple(boxes), area / self._area
 
     def _learn(self, luma: NDArray[np.uint8], t: float, *, settling: bool) -> None:
         if t - self._learned >= _TICK:
@@ -260,8 +259,8 @@ class Detector:
             if not self._watch.holds:
                 if self._light.lit:
                     # A cloud goes on: follow it slowly, and everywhere at once, so that it leaves no seams.
-                    np.subtract(self._now, self._light.clean, out=self._change)
-                    np.right_shift(self._change, _FOLLOW, out=self._change)
+                    np.subtract(self._now, self._light.clean, self._change)
+                    np.right_shift(self._change, _FOLLOW, self._change)
                     self._light.shift(self._change, 0)
                 self._model.learn(
                     self._now,
@@ -277,7 +276,7 @@ class Detector:
         if t - self._swapped >= _APART:
             self._grain = self._noise()
             self._swapped = t
-            np.copyto(self._before[self._oldest], self._light.clean)
+            self._before[self._oldest] = self._light.clean
             self._oldest ^= 1
 
     def _noise(self) -> float:

@@ -44,6 +44,8 @@ class Exposure:
     def told(self, exposure_us: float | None, gain: float | None, lux: float | None) -> bool:
         """Take in what is said with a frame; return whether it says that the light changed. No number says nothing."""
         told, octaves = False, 0.0
+        if exposure_us is gain is lux is None and not any(self._due):
+            return told
         for name, value in (("time", exposure_us), ("gain", gain), ("lux", lux)):
             if value is None or not math.isfinite(value) or value <= 0:
                 continue
@@ -68,7 +70,7 @@ class Exposure:
         """Return the change of each level (one for every 64 units); valid until the next call."""
         after = np.minimum(self._grey * 2.0 ** (octaves * self._response), np.maximum(self._grey, 255.0))
         changed = OCTAVE * np.log2((after + PEDESTAL) / PEDESTAL) - self._levels
-        np.copyto(self._table, np.rint(np.clip(changed, -logarithm(255), logarithm(255))), casting="unsafe")
+        self._table[...] = np.rint(np.clip(changed, -logarithm(255), logarithm(255)))
         return self._table
 
     def came(self, octaves: float, *, foretold: int, seen: int) -> None:

@@ -83,18 +83,22 @@ def join(things: Sequence[Thing], regions: Sequence[Region], dt: float, width: i
 
 def _join_near(things: Sequence[Thing], free: dict[int, Region], dt: float) -> None:
     pairs: list[tuple[float, int, int]] = []
-    places = [(j, r.x + r.w / 2, r.y + r.h / 2, r.w / 2, r.h / 2) for j, r in free.items()]
+    places: list[tuple[int, float, float, float, float]] = []
+    for j, (_, left, top, width, height, *_) in free.items():
+        w, h = width / 2, height / 2
+        places.append((j, left + w, top + h, w, h))
     for i, thing in enumerate(things):
         px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
         half_w, half_h = thing.w / 2, thing.h / 2
         slack = 2.0 + 0.5 * min(half_w, half_h)
-        reach_x, reach_y, known = half_w + slack, half_h + slack, min(thing.hits, 8) * 0.25
+        reach_x, reach_y = half_w + slack, half_h + slack
         for j, x, y, w, h in places:
             dx = abs(x - px)
             if dx > w + reach_x:
                 continue
             dy = abs(y - py)
             if dy <= h + reach_y:
+                known = min(thing.hits, 8) * 0.25
                 pairs.append((dx + dy + abs(w - half_w) + abs(h - half_h) - known, i, j))
     pairs.sort()
     for _, i, j in pairs:

@@ -19,28 +19,22 @@ def placed(thing: Thing, t: float, across: float, down: float) -> Track:
     """Return a track in picture units; across, down: size of a cell in picture widths and heights."""
     if thing.first is None:
         thing.first = _within(*thing.start, across, down)
-    return Track(
-        id=thing.id,
-        box=_box(thing, across, down),
-        velocity=(thing.vx * across, thing.vy * down),
-        age=t - thing.born,
-        seen=thing.region is not None,
-        state=thing.state(t, _STAYS),
-        first=thing.first,
-    )
-
-
-def _box(thing: Thing, across: float, down: float) -> Box:
     region = thing.region
     if region is None or thing.shared:
-        x, y, w, h = thing.x - thing.w / 2, thing.y - thing.h / 2, thing.w, thing.h
+        half_w, half_h = thing.w / 2, thing.h / 2
+        x, y = thing.x - half_w, thing.y - half_h
+        box = _within(x, y, x + thing.w, y + thing.h, across, down)
     else:
-        x, y, w, h = region.x, region.y, region.w, region.h
+        left, top = region.x, region.y
+        right, bottom = left + region.w, top + region.h
         for part in thing.parts:
-            right, bottom = max(x + w, part.x + part.w), max(y + h, part.y + part.h)
-            x, y = min(x, part.x), min(y, part.y)
-            w, h = right - x, bottom - y
-    return _within(x, y, x + w, y + h, across, down)
+            right, bottom = max(right, part.x + part.w), max(bottom, part.y + part.h)
+            left, top = min(left, part.x), min(top, part.y)
+        box = _within(left, top, right, bottom, across, down)
+    return Track(
+        thing.id, box, (thing.vx * across, thing.vy * down), t - thing.born, region is not None,
+        thing.state(t, _STAYS), thing.first,
+    )  # fmt: skip
 
 
 def _within(x0: float, y0: float, x1: float, y1: float, across: float, down: float) -> Box:

@@ -5,7 +5,6 @@ Not here: how they are found. Called on the thread that reads the camera.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 View = Literal["ok", "covered", "defocused", "moved", "frozen"]
@@ -24,8 +23,7 @@ class Box(NamedTuple):
     h: float
 
 
-@dataclass(frozen=True, slots=True)
-class Track:
+class Track(NamedTuple):
     """One thing that moves, followed from frame to frame."""
 
     id: int
@@ -44,8 +42,7 @@ class Track:
     """Where it was when it was first seen, `age` seconds ago: it is believed later than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Motion:
+class Motion(NamedTuple):
     """What one frame shows."""
 
     t: float

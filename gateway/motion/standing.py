@@ -49,13 +49,14 @@ class Standing:
         """
         self.release()
         ended: list[int] = []
+        stormy = tracks.loose() > _STORMY
         for thing in list(tracks.things):
             region = thing.region
             if region is None:
                 continue
             if not thing.confirmed and tracks.promising(thing, t):
                 self._keep_out(region)
-            elif wobbles(thing, t, stormy=tracks.loose() > _STORMY):
+            elif wobbles(thing, t, stormy=stormy):
                 ended += tracks.forget(thing)
             elif _belongs(thing, t):
                 for part in (region, *thing.parts):
@@ -66,9 +67,8 @@ class Standing:
         return ended
 
     def _keep_out(self, region: Region) -> None:
-        at = (slice(max(0, region.y - 2), region.y + region.h + 2),
-              slice(max(0, region.x - 2), region.x + region.w + 2))  # fmt: skip
-        self._free[at] = False
+        _, x, y, w, h, *_ = region
+        self._free[max(0, y - 2) : y + h + 2, max(0, x - 2) : x + w + 2] = False
         self._holding = True
 
     def release(self) -> None:

@@ -17,7 +17,7 @@ State = Literal["moving", "still", "stationary"]
 _STILL_AFTER = 1.5  # seconds without a step
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Thing:
     """One thing that is followed; positions are centres in cells, speeds in cells a second."""
 

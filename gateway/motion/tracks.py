@@ -93,86 +93,90 @@ class Tracks:
     def _follow(self, thing: Thing, t: float, dt: float) -> None:
         region = thing.region
         assert region is not None
+        _, x0, y0, w, h, area, moving, edge, own, contrast, *_ = region
         thing.seen = t
         thing.hits += 1
         if thing.shared:
-            thing.x = min(max(thing.x + thing.vx * dt, region.x), region.x + region.w)
-            thing.y = min(max(thing.y + thing.vy * dt, region.y), region.y + region.h)
+            thing.x = min(max(thing.x + thing.vx * dt, x0), x0 + w)
+            thing.y = min(max(thing.y + thing.vy * dt, y0), y0 + h)
         else:
-            left, top, right, bottom = region.x, region.y, region.x + region.w, region.y + region.h
+            left, top, right, bottom = x0, y0, x0 + w, y0 + h
             for part in thing.parts:
                 left, top = min(left, part.x), min(top, part.y)
                 right, bottom = max(right, part.x + part.w), max(bottom, part.y + part.h)
             x, y = (left + right) / 2, (top + bottom) / 2
-            px, py = thing.x + thing.vx * dt, thing.y + thing.vy * dt
-            thing.evidence += self._clutter.surprise(thing, region, x - px, y - py)
-            step = abs(thing.vx * dt) + abs(thing.vy * dt)
+            step_x, step_y = thing.vx * dt, thing.vy * dt
+            px, py = thing.x + step_x, thing.y + step_y
+            away_x, away_y = x - px, y - py
+            thing.evidence += self._clutter.surprise(thing, region, away_x, away_y)
             if thing.hits > 2:
-                off = abs(x - px) + abs(y - py)
-                thing.swerve += 0.35 * (min(1.0, off / max(step, 0.5)) - thing.swerve)
+                step = abs(step_x) + abs(step_y)
+                thing.swerve += 0.35 * (min(1.0, (abs(away_x) + abs(away_y)) / max(step, 0.5)) - thing.swerve)
             if dt > 0:
                 gain = 1.0 if thing.hits == 2 else 0.35
-                thing.vx += gain * (x - px) / dt
-                thing.vy += gain * (y - py) / dt
-            old_x, old_y = thing.x, thing.y
+                thing.vx += gain * away_x / dt
+                thing.vy += gain * away_y / dt
             follow = 1.0 if thing.hits <= 3 else 0.7
-            thing.x, thing.y = px + follow * (x - px), py + follow * (y - py)
-            thing.path += abs(thing.x - old_x) + abs(thing.y - old_y)
+            new_x, new_y = px + follow * away_x, py + follow * away_y
+            thing.path += abs(new_x - thing.x) + abs(new_y - thing.y)
+            thing.x, thing.y = new_x, new_y
             thing.w += 0.5 * (right - left - thing.w)
             thing.h += 0.5 * (bottom - top - thing.h)
-            thing.area += 0.5 * (region.area - thing.area)
+            thing.area += 0.5 * (area - thing.area)
             sides = (left, top, right, bottom)
             # A side at the picture's border does not count: nobody knows how far beyond it reaches.
-            cut = (left <= 0, top <= 0, right >= self._width, bottom >= self._height)
-            thing.went = _went(thing.start, sides, cut, self._width, self._height)
+            width, height = self._width, self._height
+            inside = left > 0 and top > 0 and right < width and bottom < height
+            cut = _WHOLE if inside else (left <= 0, top <= 0, right >= width, bottom >= height)
+            thing.went = _went(thing.start, sides, cut, width, height)
             self._drift(thing, sides, cut, dt)
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
-        thing.edge += 0.3 * (region.edge - thing.edge)
-        thing.contrast += 0.3 * (region.contrast - thing.contrast)
+        thing.edge += 0.3 * (edge - thing.edge)
+        thing.contrast += 0.3 * (contrast - thing.contrast)
         thing.shade += 0.3 * (shaded(region) - thing.shade)
-        thing.own += 0.3 * (region.own - thing.own)
+        thing.own += 0.3 * (own - thing.own)
         self._judge_ends(thing, region)
-        thing.moving += 0.3 * (region.moving - thing.moving)
-        thing.lively += 0.08 * (region.moving - thing.lively)
-        step = abs(thing.x - thing.anchor[0]) + abs(thing.y - thing.anchor[1])
-        if step > max(1.5, 0.15 * (thing.w + thing.h)):
+        thing.moving += 0.3 * (moving - thing.moving)
+        thing.lively += 0.08 * (moving - thing.lively)
+        anchor_x, anchor_y = thing.anchor
+        if abs(thing.x - anchor_x) + abs(thing.y - anchor_y) > max(1.5, 0.15 * (thing.w + thing.h)):
             thing.anchor, thing.stepped = (thing.x, thing.y), t
         measure_progress(thing, t)
 
     def _judge_ends(self, thing: Thing, region: Region) -> None:
         """Take in how hard the ends of the region are; one that the picture's border cuts off must be plain."""
-        ends, weight = region.ends, 0.3 if thing.hits > _KNOWN else 0.5
-        cut = region.x <= 0 or region.x + region.w >= self._width
+        ends = region.ends
         if thing.ends is None:
             thing.ends = ends
-        elif ends is None:
+            return
+        cut = region.x <= 0 or region.x + region.w >= self._width
+        if ends is None:
             thing.ends += 0.0 if cut else 0.1 * (1.0 - thing.ends)  # what is left of light may be small for a moment
         elif not cut or ends < thing.ends or (ends > HARD and region.w >= _PLAIN):
-            thing.ends += weight * (ends - thing.ends)
+            thing.ends += (0.3 if thing.hits > _KNOWN else 0.5) * (ends - thing.ends)
 
     def _drift(self, thing: Thing, sides: _Sides, cut: _Cut, dt: float) -> None:
         """Measure where it goes in the long run: a box whose parts come and go jumps more than a far walker steps."""
         known = thing.hits > _KNOWN
         share = min(1.0, dt / _SLOW) if known else 0.5
-        left, top, right, bottom = slow = (
-            thing.slow[0] + share * (sides[0] - thing.slow[0]),
-            thing.slow[1] + share * (sides[1] - thing.slow[1]),
-            thing.slow[2] + share * (sides[2] - thing.slow[2]),
-            thing.slow[3] + share * (sides[3] - thing.slow[3]),
-        )
-        thing.slow = slow
-        middle = ((left + right) / 2, (top + bottom) / 2)
+        left, top, right, bottom = thing.slow
+        x0, y0, x1, y1 = sides
+        left, top = left + share * (x0 - left), top + share * (y0 - top)
+        right, bottom = right + share * (x1 - right), bottom + share * (y1 - bottom)
+        thing.slow = slow = (left, top, right, bottom)
+        x, y = (left + right) / 2, (top + bottom) / 2
         astray = thing.slow_path > _ASTRAY and not thing.confirmed and thing.drift < 0.5 * thing.slow_path
         if not known or astray:  # what was seen first may have been a leg, or the trace of somebody else
-            thing.slow_start, thing.slow_at = slow, middle
+            thing.slow_start, thing.slow_at = slow, (x, y)
             thing.slow_path = thing.drift = 0.0
             thing.slow_hits = 0
             return
         thing.slow_hits += 1
-        step = abs(middle[0] - thing.slow_at[0]) + abs(middle[1] - thing.slow_at[1])
+        at_x, at_y = thing.slow_at
+        step = abs(x - at_x) + abs(y - at_y)
         if step >= _STEP:
             thing.slow_path += step
-            thing.slow_at = middle
+            thing.slow_at = (x, y)
         thing.drift = _translation(thing.slow_start, slow, cut)
 
     def _believable(self, thing: Thing, t: float) -> bool:
@@ -218,10 +222,13 @@ class Tracks:
         ended: list[int] = []
         alive: list[Thing] = []
         for thing in self.things:
+            if thing.seen == t:
+                alive.append(thing)
+                continue
             patience = _PROVEN if thing.confirmed else _UNPROVEN
             margin = 1.0
             outside = not (-margin < thing.x < self._width + margin and -margin < thing.y < self._height + margin)
-            if t - thing.seen > patience or (outside and thing.seen < t):
+            if t - thing.seen > patience or outside:
                 if thing.confirmed:
                     ended.append(thing.id)
                 elif thing.hits > 2:
@@ -238,12 +245,9 @@ def _sides(region: Region) -> _Sides:
 
 def _translation(first: _Sides, sides: _Sides, cut: _Cut) -> float:
     """Return how far opposite sides moved the same way, across and down; where one is cut off, the other alone."""
-    left, top, right, bottom = (
-        sides[0] - first[0],
-        sides[1] - first[1],
-        sides[2] - first[2],
-        sides[3] - first[3],
-    )
+    left, top, right, bottom = sides
+    first_left, first_top, first_right, first_bottom = first
+    left, top, right, bottom = left - first_left, top - first_top, right - first_right, bottom - first_bottom
     if cut == _WHOLE:
         across = min(abs(left), abs(right)) if left * right > 0 else 0.0
         return across + (min(abs(top), abs(bottom)) if top * bottom > 0 else 0.0)
