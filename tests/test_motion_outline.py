@@ -36,6 +36,25 @@ def shown(*, light: float = 1.0, size: int = 1) -> tuple[float, float]:
     return right / max(1, int(np.count_nonzero(out))), right / int(np.count_nonzero(truth))
 
 
+def test_a_detector_without_outlines_sees_the_same_and_paints_nothing() -> None:
+    """What moves is said alike whether outlines are learned or not; who asks for a mask without them is told why."""
+    random = np.random.default_rng(4)
+    wall = random.uniform(50, 190, (120, 160))
+    with_outlines, without = Detector(160, 120), Detector(160, 120, outlines=False)
+    moved = 0
+    for i in range(60):
+        picture = wall + random.normal(0, 2, wall.shape)
+        if i > 30:
+            picture[50:90, 4 * (i - 30) : 4 * (i - 30) + 14] = 20
+        frame = np.clip(picture, 0, 255).astype(np.uint8)
+        said = without.step(frame, i / 10)
+        assert said == with_outlines.step(frame, i / 10)
+        moved += said.moving
+    assert moved > 10
+    with pytest.raises(RuntimeError, match="outlines=True"):
+        without.foreground(np.zeros((120, 160), np.uint8))
+
+
 @pytest.mark.parametrize("light", [1.0, 0.6])
 @pytest.mark.parametrize("size", [1, 2])
 def test_the_rim_is_found_to_a_pixel(light: float, size: int) -> None:

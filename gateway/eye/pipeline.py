@@ -41,6 +41,7 @@ class Pipeline:
         *,
         simulated: bool = False,
         moved: bool = False,
+        outlines: bool = False,
     ) -> None:
         """Make all buffers for one camera.
 
@@ -51,6 +52,7 @@ class Pipeline:
             new_id: returns a UUIDv7 for a frame's time.
             simulated: whether what is seen did not happen; every event says so.
             moved: the view moved in an earlier run and nobody has confirmed it since.
+            outlines: the core is to be asked for what moves pixel by pixel; no event needs that.
 
         Raises:
             CameraUnavailable: pictures of this size cannot be analysed.
@@ -73,7 +75,11 @@ class Pipeline:
             self.facts["mask"] = self._mask.hash
         try:
             self.detector = Detector(
-                *size, smallest=float(camera["smallest_px"]), sensitivity=camera["sensitivity"], ignore=ignore
+                *size,
+                smallest=float(camera["smallest_px"]),
+                sensitivity=camera["sensitivity"],
+                ignore=ignore,
+                outlines=outlines,
             )
         except ValueError as error:  # of a size that only the source knows
             raise CameraUnavailable(

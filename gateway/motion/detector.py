@@ -63,6 +63,7 @@ class Detector:
         sensitivity: Sensitivity = "normal",
         ignore: NDArray[np.bool_] | None = None,
         declare_after: float = 30.0,
+        outlines: bool = True,
     ) -> None:
         """Make a detector for planes of (height, width) pixels.
 
@@ -73,6 +74,7 @@ class Detector:
             sensitivity: low asks for more contrast, high for less.
             ignore: (height, width) bool, True where nothing is ever seen; None = everything is.
             declare_after: seconds that a bad view is suspected before it is declared.
+            outlines: learn what `foreground` needs. Nothing else depends on it, so who never asks leaves it out.
 
         Raises:
             ValueError: an argument is out of its range; the text says which, what was found and what is allowed.
@@ -100,7 +102,7 @@ class Detector:
         self._oldest = 0
         self._light = Illumination(self._model, self._seen, self._before)
         self._standing = Standing(rows, columns)
-        self._outline = Outline(self._cells)
+        self._outline = Outline(self._cells) if outlines else None
         self._scale = self._cells.size / width, self._cells.size / height
         self._change = np.zeros(shape, np.int16)
         self._grain = 0.0
@@ -166,7 +168,8 @@ class Detector:
             ended = [*ended, *self._tracks.clear()]
             self._standing.release()
         if self._tracks.things:
-            self._outline.keep(luma, self._regions.rows)
+            if self._outline is not None:
+                self._outline.keep(luma, self._regions.rows)
             tracks, boxes, score = self._place(t)
         self._learn(luma, t, settling=settling and not self._watch.holds)
         watch = self._watch
@@ -176,14 +179,20 @@ class Detector:
         )  # fmt: skip
 
     def foreground(self, out: NDArray[np.uint8]) -> None:
-        """Paint what moves in the frame seen last: 255 on 0, at the size of `out` (any height and width, uint8)."""
-        cells = self._cells
+        """Paint what moves in the frame seen last: 255 on 0, at the size of `out` (any height and width, uint8).
+
+        Raises:
+            RuntimeError: the detector was made without outlines.
+        """
+        cells, outline = self._cells, self._outline
+        if outline is None:
+            raise RuntimeError("this detector learned no outlines: make it with outlines=True")
         fine = np.zeros((cells.height, cells.size, cells.width * cells.size), np.bool_)
         for thing in (*self._shown, *self._tracks.likely()):
             for region in (thing.region, *thing.parts):
                 if region is not None:
                     mask = self._regions.mask(region)
-                    self._outline.paint(fine, region.at, mask, self._model, self._light.unrest >> 2)
+                    outline.paint(fine, region.at, mask, self._model, self._light.unrest >> 2)
         picture = fine.reshape(cells.height * cells.size, -1)
         rows = np.minimum(np.arange(out.shape[0]) * self.height // out.shape[0], picture.shape[0] - 1)
         columns = np.minimum(np.arange(out.shape[1]) * self.width // out.shape[1], picture.shape[1] - 1)
@@ -212,7 +221,8 @@ class Detector:
         self._swapped = self._learned = t
         self._ready.start(t)
         self._standing.release()
-        self._outline.restart()
+        if self._outline is not None:
+            self._outline.restart()
         return self._tracks.clear()
 
     def _look(self, count: int, t: float, dt: float) -> list[int]:
@@ -271,7 +281,8 @@ class Detector:
                     slow=self._any_fired,
                     stirred=self._fired > 0,
                 )
-                if not self._light.lit and self._light.unrest < self._model.floor // 2:
+                steady = not self._light.lit and self._light.unrest < self._model.floor // 2
+                if self._outline is not None and steady:
                     self._outline.learn(luma, self._model, self._standing.free)
         if t - self._swapped >= _APART:
             self._grain = self._noise()

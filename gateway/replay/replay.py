@@ -97,6 +97,7 @@ def replay(
             drafts.append,
             lambda t: uuid7(int(t * 1000), hashlib.sha256(b"%d" % next(counter)).digest()),
             simulated=source.simulated,
+            outlines=outputs.masks is not None,
         )
         if pipeline.fault is not None:
             sys.stderr.write(f"no pictures: {pipeline.fault}\n  what to do: {pipeline.fault.hint}\n")

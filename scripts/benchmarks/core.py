@@ -1,13 +1,15 @@
 """The motion core's cost: time against bare MOG2, NumPy calls and bytes for each stage, memory of the model.
 
-    scripts/bench core [--footage DIR] [--frames N] [--repeats N] [--json FILE]
+    scripts/bench core [--masks] [--footage DIR] [--frames N] [--repeats N] [--json FILE]
 
 Busy is the simulated corner with people and cars and, where there is footage, two recorded streets; quiet is the same
 corner with nobody, and the recorded street's still background under grain. Whole detector (`Detector.step`) and bare
 `MOG2.apply` take turns in every frame in random order, OpenCV has one thread, the first 50 frames do not count. All is
 run several times and of each frame the least time is kept, on both sides: what is left is the frame's own cost, not
 the machine's other business. Calls and bytes are counted in a run of its own, in which every array of the detector is
-of a class that notes what is done with it (counting/); that run must return what the plain detector returns.
+is of a class that notes what is done with it (counting/); that run must return what the plain detector returns.
+The detector is the daemon's, which learns no outlines as no event needs them; with --masks it is made to, as for
+`scripts/bench motion` and `gateway replay --masks`. Painting a mask is not in it either way.
 """
 
 from __future__ import annotations
@@ -83,12 +85,13 @@ def clip(footage: Path, name: str, size: tuple[int, int], frames: int) -> Planes
     return planes
 
 
-def speed(planes: Planes, repeats: int) -> dict[str, float]:
+def speed(planes: Planes, repeats: int, *, masks: bool) -> dict[str, float]:
     """Time the detector and MOG2 by turns; ratios, and the worst frame against the median."""
     height, width = planes[0].shape
     ours, theirs = [], []
     for repeat in range(repeats):
-        order, detector, model = random.Random(repeat), Detector(width, height), cv2.createBackgroundSubtractorMOG2()
+        order, model = random.Random(repeat), cv2.createBackgroundSubtractorMOG2()
+        detector = Detector(width, height, outlines=masks)
         spent: tuple[list[float], list[float]] = [], []
         for number, plane in enumerate(planes):
             sides = [functools.partial(detector.step, plane, number / FPS), functools.partial(model.apply, plane)]
@@ -109,10 +112,10 @@ def speed(planes: Planes, repeats: int) -> dict[str, float]:
     }
 
 
-def calls(planes: Planes) -> dict[str, Any]:
+def calls(planes: Planes, *, masks: bool) -> dict[str, Any]:
     """Count what the detector asks of NumPy and OpenCV in each frame, and check that counting changes nothing."""
     height, width = planes[0].shape
-    watched, detector = Detector(width, height), Detector(width, height)
+    watched, detector = (Detector(width, height, outlines=masks) for _ in range(2))
     originals = {name: getattr(cv2, name) for name in dir(cv2) if name.startswith("connectedComponents")}
     for name, function in originals.items():
         setattr(cv2, name, functools.partial(_noted, function))
@@ -158,9 +161,9 @@ def _noted(function: Any, *args: Any, **more: Any) -> Any:
     return tuple(counted(one) for one in result)
 
 
-def model_bytes(size: tuple[int, int], planes: Planes) -> int:
+def model_bytes(size: tuple[int, int], planes: Planes, *, masks: bool) -> int:
     """Return the bytes of all arrays that a detector holds after it saw the planes."""
-    detector = Detector(*size)
+    detector = Detector(*size, outlines=masks)
     for number, plane in enumerate(planes):
         detector.step(plane, number / FPS)
     return sum(array.nbytes for array in arrays_of(detector))
@@ -191,6 +194,7 @@ def main() -> int:
     parser.add_argument("--footage", type=Path, default=ROOT.parent / "shared" / "footage", help="folder of clips")
     parser.add_argument("--frames", type=int, default=300)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--masks", action="store_true", help="with what painting masks of pixels needs")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
@@ -200,8 +204,9 @@ def main() -> int:
             print(f"{size[0]}x{size[1]} {name} ...", file=sys.stderr, flush=True)
             aim = AIMS[size][kind == "quiet"]
             first = {"size": f"{size[0]}x{size[1]}", "scene": name, "kind": kind, "aim": aim}
-            memory = {"model_bytes": model_bytes(size, planes)}
-            results.append(first | speed(planes, arguments.repeats) | calls(planes) | memory)
+            masks = arguments.masks
+            memory = {"masks": masks, "model_bytes": model_bytes(size, planes, masks=masks)}
+            results.append(first | speed(planes, arguments.repeats, masks=masks) | calls(planes, masks=masks) | memory)
     show(results)
     if arguments.json:
         arguments.json.write_text(json.dumps(results, indent=1), encoding="utf-8")
