@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code
+from gateway.selftest import COULD_NOT_RUN, FAILURES, FINE, WARNINGS, exit_code, once_opened
 from gateway.selftest.check import Check
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import STREET, Gateway, check_contract, make_clip
@@ -74,6 +74,17 @@ def test_a_running_daemon_is_asked(corner: Gateway, sniffer: Sniffer) -> None:
         assert len(sniffer.payloads("/up/status")) == 1
     finally:
         corner.stop()
+
+
+def test_a_camera_that_is_being_opened_is_waited_for() -> None:
+    """Who asks in the first second after the start is not told that the camera has failed, but is told in time."""
+
+    def said(code: str) -> dict[str, Any]:
+        return {"health": {"cameras": {"cam0": {"code": "ok"}, "cam1": {"code": code}}}}
+
+    later = iter([said("starting"), said("eye-failed")])
+    assert once_opened(said("starting"), lambda: next(later)) == said("eye-failed")
+    assert once_opened(said("starting"), lambda: said("starting"), 0.3) == said("starting")
 
 
 def test_every_fault_is_named_with_what_to_do(corner: Gateway, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -18,17 +19,20 @@ from gateway.device import health
 from gateway.device.identity import boot_id, gateway_id
 from gateway.device.problems import problems
 from gateway.errors import GatewayError, SettingsError
+from gateway.recovery.known import STARTING
 from gateway.selftest.alone import BROKER_SECONDS, every_part, walker
 from gateway.selftest.check import Check, Result
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from gateway.configuration.loading import Loaded
 
 MARKS: dict[Result, str] = {"ok": " ok ", "warning": "WARN", "failure": "FAIL", "skipped": "skip"}
 FINE, WARNINGS, FAILURES, COULD_NOT_RUN = range(4)
+OPENING_SECONDS = 20.0
+"""A camera that takes longer to open than this is not waited for."""
 WITHOUT_THESE = {"config.valid", "rights.ask"}
 """Where one of these fails nothing is known of the corner."""
 
@@ -77,7 +81,7 @@ def _checks(file: Path | None, sets: Sequence[str]) -> Iterator[Check]:
     yield from _identity(loaded)
     yield from _device(loaded)
     try:
-        status = ask(loaded.settings.runtime_dir / SOCKET_NAME, {"ask": "status"})
+        status = once_opened(_status(loaded), lambda: _status(loaded))
     except NotRunning:
         yield Check("daemon.running", "ok", "no gateway is running: every part is tried here")
         yield from every_part(loaded)
@@ -134,6 +138,21 @@ def _daemon(loaded: Loaded, status: dict[str, Any]) -> Check:
         return Check("daemon.running", "ok", text)
     message = f"{text}: it runs on revision {running}, not on {loaded.revision}"
     return Check("daemon.running", "warning", message, "sudo systemctl restart camera-gateway, then test again")
+
+
+def _status(loaded: Loaded) -> dict[str, Any]:
+    return ask(loaded.settings.runtime_dir / SOCKET_NAME, {"ask": "status"})
+
+
+def once_opened(
+    status: dict[str, Any], again: Callable[[], dict[str, Any]], seconds: float = OPENING_SECONDS
+) -> dict[str, Any]:
+    """Return the status when no camera is being opened any more, or after so many seconds: none has failed before."""
+    until = time.monotonic() + seconds
+    while any(told["code"] == STARTING for told in status["health"]["cameras"].values()) and time.monotonic() < until:
+        time.sleep(0.2)
+        status = again()
+    return status
 
 
 def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:

@@ -117,12 +117,9 @@ def test_socket_journal_and_self_test(gateway: Callable[..., Machine]) -> None:
     machine = gateway()
     machine.wait_active()
 
-    def works() -> bool:
-        return "[ ok ] camera.cam0" in machine.run("gateway", "selftest", check=False)
-
-    wait_for(works, "the self-test to see frames", 60.0)
     told = machine.run("gateway", "selftest", check=False)
     print(told)
+    assert "camera.cam0                 delivers the SIMULATED corner" in told
     assert machine.code in {0, 1}, told
     assert "[FAIL]" not in told
     machine.run("useradd", "--groups", "camera-gateway", "member")
