@@ -31,6 +31,9 @@ class Thing:
     area: float
     vx: float = 0.0
     vy: float = 0.0
+    mean_vx: float = 0.0
+    """The mean of the speed over about a second."""
+    mean_vy: float = 0.0
     hits: int = 1
     edge: float = 0.0
     own: float = 1.0

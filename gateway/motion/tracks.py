@@ -11,9 +11,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gateway.motion.clutter import Clutter
+from gateway.motion.company import escorts, measure_pace, near
 from gateway.motion.joining import gather, join
 from gateway.motion.thing import Thing
-from gateway.motion.trust import HARD, OWN, cast, earned, measure_progress, outlasts, promising, shaded
+from gateway.motion.trust import HARD, OWN, earned, measure_progress, outlasts, promising, shaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +117,7 @@ class Tracks:
                 gain = 1.0 if thing.hits == 2 else 0.35
                 thing.vx += gain * away_x / dt
                 thing.vy += gain * away_y / dt
+                measure_pace(thing, dt)
             follow = 1.0 if thing.hits <= 3 else 0.7
             new_x, new_y = px + follow * away_x, py + follow * away_y
             thing.path += abs(new_x - thing.x) + abs(new_y - thing.y)
@@ -183,7 +185,7 @@ class Tracks:
         size = self._width, self._height
         return earned(
             thing, t, self._clutter, smallest=self._smallest, wary=self.wary, lit=self.wary or self.lit, size=size
-        ) and not cast(self.things, thing, *size)
+        ) and not escorts(self.things, thing, *size)
 
     def weathered(self, thing: Thing) -> bool:
         """Say whether things of half its size appear all the time (drops, flakes, leaves) and it is no better."""
@@ -231,7 +233,7 @@ class Tracks:
             if t - thing.seen > patience or outside:
                 if thing.confirmed:
                     ended.append(thing.id)
-                elif thing.hits > 2:
+                elif thing.hits > 2 and not near(self.things, thing):
                     self._clutter.remember(thing)
             else:
                 alive.append(thing)

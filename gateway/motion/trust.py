@@ -9,8 +9,6 @@ import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from gateway.motion.clutter import Clutter
     from gateway.motion.regions import Region
     from gateway.motion.thing import Thing
@@ -25,18 +23,21 @@ _SEETHES = 3.0  # seconds
 _STEADY = 0.25
 _JERKY = 0.7  # swerve of what must be followed for twice as long while it is small
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
+_LARGE = 60  # cells
 _GLARE = 1800  # units brighter than the background: an insect before the lamp
 _PATIENT = 8  # frames
 _LONG = 16  # frames
+_COVERED = -0.25  # less of its edges are its own: the background's, where something left
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
 _SURE = 7.0  # evidence that a track needs
 _PROGRESS = 1.5  # seconds between two measurements of progress
 _SOFT = 0.28  # ends that are softer are those of light on the ground
+_SOFT_GLOW = 0.5  # the same of what is brighter and leaves visible what it falls on
 _SOFT_YOUNG = 0.38  # the same in the first frames, and while a field of light lies on the picture
 _LOOKED = 5  # frames after which the ends are known
 _PLUNGE = 1.5  # of its height in a tenth of a second
 _FILLED = 0.4  # of its box: threads of a web do not
-_SHADY = 0.6  # of the frames in which it must look like a shadow
+_SPARSE = 0.25  # of its box: no body fills so little
 _EVEN = 0.5  # spread of a change of light, as a share of its depth: things have light and dark sides
 _DEEPEST, _FAINTEST = -4600, -500  # how much darker a shadow makes, in units of 1/4096 octave
 
@@ -52,15 +53,20 @@ def earned(
     if (
         thing.hits < 3
         or thing.edge < 0.3
-        or thing.own < (OWN if thing.moving < 0.5 else 0.4 * OWN if not _hard(thing) else -0.4 * OWN)
+        or (
+            thing.own < (OWN if thing.moving < 0.5 else 0.4 * OWN if not _hard(thing) else -0.4 * OWN)
+            and not _passes(thing)
+        )
         or thing.moving < 0.25
         or thing.h < smallest
         or soft(thing, _SOFT if thing.hits >= _LOOKED else _SOFT_YOUNG)
+        or _glows(thing)
         or _plunges(thing)
+        or thing.area < _SPARSE * thing.w * thing.h
     ):
         return False
     if lit and (
-        thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN)
+        (thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN) and not _passes(thing))
         or soft(thing, _SOFT_YOUNG)
         or (thing.flared and thing.hits < _PATIENT)
         or _comes_as_light(thing, *size)
@@ -73,10 +79,8 @@ def earned(
     ):
         return False
     small = thing.area < 12
-    if (
-        thing.evidence < (_SURE if not small else 2 * _SURE if thing.swerve < _JERKY else 4 * _SURE)
-        or t - thing.born < 0.19
-    ):
+    steady = thing.swerve < _JERKY or not (small or thing.contrast > 0)  # dark and large: no insect, thread or light
+    if thing.evidence < (4 * _SURE if not steady else 2 * _SURE if small else _SURE) or t - thing.born < 0.19:
         return False
     if not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
         return True
@@ -109,34 +113,26 @@ def _drifts(thing: Thing) -> bool:
     return thing.drift >= max(1.2, 0.15 * (thing.w + thing.h), 0.5 * thing.slow_path)
 
 
+def _passes(thing: Thing) -> bool:
+    """Say whether it is upright and went at a walk, alive and straight, for seconds: somebody before a bright window.
+
+    Whose edges he covers and his own weigh the same there. No light is as narrow and as slow.
+    """
+    speed = abs(thing.mean_vx) + abs(thing.mean_vy)
+    return (
+        thing.w < 0.8 * thing.h
+        and thing.own > _COVERED
+        and thing.lively > 0.5
+        and thing.evidence >= 12 * _SURE
+        and 0.3 * thing.h < speed < 2.0 * thing.h
+        and thing.went > max(1.5 * thing.h, 0.5 * thing.path)
+    )
+
+
 def _crossed(thing: Thing) -> bool:
     """Say whether it left the place where it began far behind: no change of light does that for so long."""
     far = 1.5 * max(thing.w, thing.h, 6.0)
     return outlasts(thing) and thing.went > far and thing.went > 0.5 * thing.path
-
-
-def cast(things: Sequence[Thing], thing: Thing, width: int, height: int) -> bool:
-    """Say whether it is the shadow of something beside it that goes the same way, or a piece of such a shadow.
-
-    A shadow alone is believed: who casts it may be about to come into the picture.
-    """
-    if thing.shade < _SHADY or thing.region is None:
-        return False
-    x, y, w, h = thing.region[1:5]
-    entering = x <= 0 or y <= 0 or x + w >= width or y + h >= height
-    for other in things:
-        owner = other.shade < 1 - _SHADY and other.hits >= 3
-        if other is thing or not (owner or (other.confirmed and other.area > 2 * thing.area)):
-            continue
-        reach = 0.9 * max(thing.w, thing.h, other.w, other.h)
-        apart_x = abs(thing.x - other.x) - (thing.w + other.w) / 2
-        apart_y = abs(thing.y - other.y) - (thing.h + other.h) / 2
-        speed = max(abs(other.vx) + abs(other.vy), 2.0)
-        along = abs(thing.vx - other.vx) + abs(thing.vy - other.vy)
-        # While it comes in only its front is seen to move, so its speed says nothing yet.
-        if apart_x < reach and apart_y < reach and (entering or along < 0.5 * speed):
-            return True
-    return False
 
 
 def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
@@ -211,6 +207,17 @@ def _darts(thing: Thing, width: int, height: int) -> bool:
 def soft(thing: Thing, limit: float = _SOFT) -> bool:
     """Say whether it is broad and fades out at its ends: light on the ground, or its rim."""
     return thing.ends is not None and thing.ends < limit
+
+
+def _glows(thing: Thing) -> bool:
+    """Say whether it is light whose ends are not quite soft: it leaves visible what it falls on, or its rim jumps.
+
+    Where a slope of light passes the threshold shifts by more than the light goes; a thing's rim goes as the thing.
+    """
+    bright, jerky = thing.contrast > 0, thing.swerve > _JERKY
+    if soft(thing, _SOFT_GLOW) and (jerky or (bright and thing.own < _OWN_LIT)):
+        return True
+    return bright and jerky and thing.own < OWN and thing.area >= _LARGE
 
 
 def _hard(thing: Thing) -> bool:

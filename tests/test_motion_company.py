@@ -1,0 +1,123 @@
+"""What goes with a thing is not another: its shadow, what is seen of it apart, a lamp before it; two people are two."""
+
+from __future__ import annotations
+
+import pytest
+
+from gateway.motion import tracks, trust
+from gateway.motion.clutter import Clutter
+from gateway.motion.regions import Region
+from gateway.motion.thing import Thing
+from gateway.motion.tracks import Tracks
+
+Place = tuple[float, float, float, float]  # left, top, width, height, in cells
+
+
+def region(place: Place) -> Region:
+    """Return what a lively thing at this place looks like."""
+    x, y, w, h = (round(value) for value in place)
+    return Region(1, x, y, w, h, w * h, 1.0, 0.9, 1.0, -900, 700)
+
+
+def seen(owner: Place, piece: Place, speed: float, other: float, frames: int = 40) -> set[int]:
+    """Let a thing go, and a second of itself with something beside it; return which of the two are believed."""
+    both = Tracks(160, 90, smallest=1)
+    for i in range(frames):
+        regions = [region((owner[0] + speed * i / 10, *owner[1:]))]
+        if i >= 10:
+            regions.append(region((piece[0] + other * i / 10, *piece[1:])))
+        both.update(regions, i / 10, 0.1)
+    return {round(thing.h) for thing in both.things if thing.confirmed}
+
+
+OWNER = (10.0, 40.0, 5.0, 12.0)
+
+
+@pytest.mark.parametrize(
+    ("piece", "other", "believed"),
+    [
+        ((4.0, 49.0, 4.0, 3.0), 8.0, {12}),  # its shadow
+        ((16.0, 44.0, 2.0, 4.0), 8.0, {12}),  # a lamp, a bag, a hand
+        ((17.0, 40.0, 5.0, 11.0), 8.0, {11, 12}),  # somebody of its size beside it
+        ((60.0, 49.0, 4.0, 3.0), 8.0, {3, 12}),  # something small far from it
+        ((46.0, 49.0, 4.0, 3.0), -8.0, {3, 12}),  # something small that comes towards it and passes
+    ],
+)
+def test_what_is_small_and_goes_beside_a_thing_is_a_piece_of_it(piece: Place, other: float, believed: set[int]) -> None:
+    """Half as high, beside it and as fast: a piece; as large, elsewhere, or on its own way: a thing of its own."""
+    assert seen(OWNER, piece, 8.0, other) == believed
+
+
+def test_control_without_company_the_shadow_is_a_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A core that looks at each track alone believes the piece too."""
+    monkeypatch.setattr(tracks, "escorts", lambda *_: False)
+    assert seen(OWNER, (4.0, 49.0, 4.0, 3.0), 8.0, 8.0) == {3, 12}
+
+
+def test_pieces_that_were_not_believed_are_no_clutter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How far pieces of a believed thing went says nothing of leaves and webs; control: where it does, who comes from
+    the same place later must go further than they did."""
+
+    def reach() -> float:
+        both = Tracks(160, 90, smallest=1)
+        for i in range(60):
+            regions = [region((10 + 0.8 * i, 40, 5, 12))]
+            if 20 <= i < 40:
+                regions.append(region((6 + 0.8 * i, 49, 3, 2)))
+            both.update(regions, i / 10, 0.1)
+        asked = Thing(1, 22.0, 50.0, 3.0, 2.0, 0.0, 0.0, 6.0, start=(20.0, 49.0, 23.0, 51.0))
+        return both._clutter.reach_at(asked)
+
+    assert reach() == 0
+    monkeypatch.setattr(tracks, "near", lambda *_: False)
+    assert reach() > 5
+
+
+def straight(**more: float | None) -> Thing:
+    """Return something that was followed straight across the picture for a second, with a look that `more` says."""
+    thing = Thing(1, 80.0, 40.0, 20.0, 14.0, 0.0, 1.0, 200.0, vx=30.0, hits=10, edge=0.8, moving=0.9, lively=0.9)
+    thing.start, thing.went, thing.path, thing.far, thing.evidence = (20.0, 33.0, 40.0, 47.0), 50.0, 50.0, 50.0, 24.0
+    for name, value in more.items():
+        setattr(thing, name, value)
+    return thing
+
+
+def earned(thing: Thing) -> bool:
+    """Say whether it is believed in a quiet street."""
+    return trust.earned(thing, 1.0, Clutter(160, 90), smallest=1.0, wary=False, lit=False, size=(160, 90))
+
+
+@pytest.mark.parametrize(
+    ("more", "believed"),
+    [
+        ({"area": 100.0}, True),
+        ({"area": 50.0}, False),  # a thread of a web across the picture
+        ({"contrast": 900.0, "swerve": 0.8}, False),  # an insect or a thread in the light of the lamp, too early
+        ({"contrast": 900.0, "swerve": 0.8, "evidence": 40.0}, True),
+        ({"contrast": -900.0, "swerve": 0.8}, True),  # who is dark swings arms and legs
+        ({"contrast": 900.0, "swerve": 0.4}, True),  # a car
+    ],
+)
+def test_what_fills_little_of_its_box_or_jumps_in_the_light_must_wait(
+    more: dict[str, float | None], *, believed: bool
+) -> None:
+    """A body fills a quarter of its box; what is bright and jumps is followed for longer before it is believed."""
+    assert earned(straight(**more)) is believed
+
+
+@pytest.mark.parametrize(
+    ("more", "believed"),
+    [
+        ({"ends": 0.4, "own": 0.6}, True),  # a pale van at the border
+        ({"ends": 0.4, "own": 0.2}, False),  # a beam: the road's own edges show through it
+        ({"ends": 0.4, "own": 0.6, "swerve": 0.9, "evidence": 90.0}, False),  # the rim of a pool
+        ({"ends": 0.6, "own": 0.6, "swerve": 0.9, "evidence": 90.0}, True),
+        ({"ends": 0.7, "own": 0.2, "swerve": 0.9, "evidence": 90.0}, False),  # a pool cut off by the border
+        ({"ends": 0.7, "own": 0.2, "swerve": 0.4}, True),
+    ],
+)
+def test_light_whose_ends_are_not_quite_soft_is_told_by_what_shows_through(
+    more: dict[str, float | None], *, believed: bool
+) -> None:
+    """Bright, with half-soft ends: light where the background's edges show through it, or where its rim jumps."""
+    assert earned(straight(contrast=900.0, **more)) is believed
