@@ -38,7 +38,8 @@ class Field:
     def __init__(self, height: int, width: int) -> None:
         self._blocks = (height // _BLOCK, width // _BLOCK)
         down, across = self._blocks
-        self._crop = (slice(0, down * _BLOCK), slice(0, across * _BLOCK))
+        # One cell in four stands for all: four of each block.
+        self._lattice = tuple(slice(_APART // 2, count * _BLOCK, _APART) for count in (down, across))
         self._patches = Patches(down, across)
         self._few_cells = np.zeros((down * _BLOCK // _APART, across * _BLOCK // _APART), np.int16)
         self._samples = np.zeros((_SAMPLES, down, across), np.int16)
@@ -47,9 +48,19 @@ class Field:
         self._other = np.zeros_like(self._steep)
         self._high = np.zeros_like(self._steep)
         self._jumps = np.zeros(self._steep.shape, np.bool_)
-        self._few_levels = np.zeros_like(self._steep)
+        self._few_levels, self._few_thresholds = np.zeros_like(self._steep), np.zeros_like(self._steep)
         self._ends = np.zeros((2, *self._steep.shape), np.uint8)
         self._edges = np.zeros((2, down, across), np.uint8)
+        # Views are made once: there are three dozen.
+        arrays = (self._few_levels, self._few_cells, self._few_thresholds, self._steep, self._other, self._jumps,
+                  self._jumps.view(np.uint8), *self._ends)  # fmt: skip
+        self._sides = [
+            (self._few_levels[before], self._few_cells[before], *(array[after] for array in arrays))
+            for after, before in _NEXT
+        ]
+        self._of_jumps, self._of_ends = (
+            [array[..., i // 2 :: 2, i % 2 :: 2] for i in range(_SAMPLES)] for array in (self._jumps, self._ends)
+        )
         self._shattered = np.zeros((down, across), np.bool_)
         self._rows = _between(height, down)
         self._columns = _between(width, across)
@@ -73,17 +84,17 @@ class Field:
 
         None when no patch changed by `least` or more that does not look like a thing.
         """
-        few = self._few_cells
-        lattice = (slice(_APART // 2, None, _APART),) * 2
-        few[...] = difference[self._crop][lattice]
-        broken = self._broken(few, threshold[self._crop][lattice])
-        self._few_levels[...] = level[self._crop][lattice]
+        few, lattice = self._few_cells, self._lattice
+        few[...] = difference[lattice]
+        self._few_thresholds[...] = threshold[lattice]
+        self._few_levels[...] = level[lattice]
+        broken = self._broken(few, self._few_thresholds)
         changed = np.absolute(self._middle(few)) >= least
         candidates = changed & ~broken
         if np.count_nonzero(candidates) < PATCH:  # people and cars: most frames end here
             return None
         middle = self._middle(self._unpedestalled(few))
-        self._compare_edges(few, threshold[self._crop][lattice])
+        self._compare_edges()
         # A thing hides what lies behind it, also amid a patch of light.
         there, kept = self._edges
         hidden = (there >= 2) & (kept * 2 < there)
@@ -197,32 +208,30 @@ class Field:
         np.add(high, threshold, high)
         np.maximum(other, high, out=other)
         np.greater(steep, other, self._jumps)
-        jumps, broken = self._jumps, self._shattered
-        np.logical_or(jumps[::2, ::2], jumps[::2, 1::2], broken)
-        np.logical_or(broken, jumps[1::2, ::2], broken)
-        np.logical_or(broken, jumps[1::2, 1::2], broken)
+        one, two, three, four = self._of_jumps
+        broken = self._shattered
+        np.logical_or(one, two, broken)
+        np.logical_or(broken, three, broken)
+        np.logical_or(broken, four, broken)
         return broken
 
-    def _compare_edges(self, few: NDArray[np.int16], threshold: NDArray[np.int16]) -> None:
+    def _compare_edges(self) -> None:
         """Count for each block the steps of what was learned, and those of them that the frame still has."""
-        level, step, change, there = self._few_levels, self._steep, self._other, self._jumps
-        ends, edges = self._ends, self._edges
-        ends.fill(0)
-        for after, before in _NEXT:
-            steps, changes, jumps = step[after], change[after], there[after]
-            np.subtract(level[after], level[before], steps)
+        self._ends.fill(0)
+        for level, few, levels, fews, threshold, steps, changes, jumps, counted, there, left in self._sides:
+            np.subtract(levels, level, steps)
             np.absolute(steps, steps)
-            np.subtract(few[after], few[before], changes)
+            np.subtract(fews, few, changes)
             np.absolute(changes, changes)
-            np.greater(steps, threshold[after], jumps)
-            np.add(ends[0][after], jumps.view(np.uint8), ends[0][after])
+            np.greater(steps, threshold, jumps)
+            np.add(there, counted, there)
             np.right_shift(steps, 1, steps)
-            jumps &= changes < steps
-            np.add(ends[1][after], jumps.view(np.uint8), ends[1][after])
-        for end, count in zip(ends, edges, strict=True):
-            np.add(end[::2, ::2], end[::2, 1::2], count)
-            np.add(count, end[1::2, ::2], count)
-            np.add(count, end[1::2, 1::2], count)
+            np.logical_and(jumps, changes < steps, jumps)
+            np.add(left, counted, left)
+        edges, (one, two, three, four) = self._edges, self._of_ends
+        np.add(one, two, edges)
+        np.add(edges, three, edges)
+        np.add(edges, four, edges)
 
 
 def _narrow(middle: NDArray[np.int16], least: int) -> NDArray[np.bool_]:
