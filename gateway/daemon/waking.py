@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from gateway.channel import Channel
     from gateway.recovery.eyes import Eye
     from gateway.wire.draft import Draft
 
@@ -28,7 +29,7 @@ class Waking:
         """Take what takes the drafts of eyes."""
         self.selector = selectors.DefaultSelector()
         self._accept = accept
-        self._watched: dict[str, int] = {}
+        self._watched: dict[str, tuple[Channel, int]] = {}
         self._poked, self._woken = socket.socketpair()
         self._poked.settimeout(0.0)
         self._woken.settimeout(0.0)
@@ -46,18 +47,22 @@ class Waking:
             self._poked.send(b"!")
 
     def watch(self, eyes: Iterable[Eye]) -> None:
-        """Keep in step with the sockets of eyes that were started or are gone."""
-        for eye in eyes:
-            now = eye.channel.fileno() if eye.channel is not None else -1
-            before = self._watched.get(eye.name, -1)
-            if now == before:
-                continue
-            if before >= 0:
+        """Keep in step with the sockets of eyes that were started or are gone.
+
+        Told apart by the channel and not by its descriptor: the kernel gives a new eye the number of the one before,
+        or another eye's, and had forgotten the number when it was closed.
+        """
+        changed = [eye for eye in eyes if eye.channel is not self._watched.get(eye.name, (None, -1))[0]]
+        for eye in changed:  # all of them before any is registered: numbers change hands
+            _, number = self._watched.pop(eye.name, (None, -1))
+            if number >= 0:
                 with contextlib.suppress(KeyError):
-                    self.selector.unregister(before)
-            if now >= 0:
-                self.selector.register(now, selectors.EVENT_READ, self._listener(eye))
-            self._watched[eye.name] = now
+                    self.selector.unregister(number)
+        for eye in changed:
+            if eye.channel is not None:
+                number = eye.channel.fileno()
+                self.selector.register(number, selectors.EVENT_READ, self._listener(eye))
+                self._watched[eye.name] = (eye.channel, number)
 
     def wait(self, until: float) -> None:
         """Wait until something happens, or until `until` on the monotonic clock, and call what belongs to it."""
