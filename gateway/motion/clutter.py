@@ -67,6 +67,8 @@ class Clutter:
 
     def weathers(self, thing: Thing) -> bool:
         """Say whether things of half its size appear all the time: drops, flakes, leaves."""
+        if self._births[0] <= _STORM:  # of all sizes together
+            return False
         octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
         return self._births[octave] > _STORM
 

@@ -81,6 +81,8 @@ class Standing:
 def _belongs(thing: Thing, t: float) -> bool:
     """Say whether it is background from now on."""
     stood = t - thing.stepped
+    if stood <= _TRACE:  # most things walk on
+        return False
     if stood > _CAME_FROM_NOWHERE and thing.far < 0.5 * max(thing.w, thing.h) and thing.moving < 0.25:
         return True
     if stood > _ABSORB or (not thing.confirmed and stood > _STRANGE):

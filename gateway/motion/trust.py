@@ -140,16 +140,14 @@ def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
 
     stormy: much moves that belongs to nothing.
     """
-    seething = t - thing.stepped > _SEETHES and thing.moving > 0.5 and not (promising(thing) and _drifts(thing))
-    to_and_fro = thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h)
-    aimless = (
-        stormy
-        and thing.hits >= 20
-        and thing.moving > 0.5
-        and thing.far < 0.6 * (thing.w + thing.h)
-        and thing.went < 0.35 * thing.path
-    )
-    return seething or to_and_fro or aimless or (flits(thing) and thing.swerve > _ERRATIC)
+    if thing.swerve > _ERRATIC and flits(thing):
+        return True
+    if thing.idle >= 2 and thing.moving > 0.3 and thing.far < 1.25 * (thing.w + thing.h):
+        return True  # to and fro
+    if thing.moving <= 0.5:
+        return False
+    aimless = stormy and thing.hits >= 20 and thing.far < 0.6 * (thing.w + thing.h) and thing.went < 0.35 * thing.path
+    return aimless or (t - thing.stepped > _SEETHES and not (promising(thing) and _drifts(thing)))
 
 
 def outlasts(thing: Thing) -> bool:
