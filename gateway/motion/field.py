@@ -98,7 +98,7 @@ class Field:
         # A thing hides what lies behind it, also amid a patch of light.
         there, kept = self._edges
         hidden = (there >= 2) & (kept * 2 < there)
-        lit = self._patches.whole(candidates & ~hidden, broken | hidden, _narrow(middle, least), *self._edges)
+        lit = self._patches.whole(candidates & ~hidden, broken | hidden, lambda: _narrow(middle, least), *self._edges)
         if not lit.any():
             return None
         # Blocks that say nothing of the light (a thing stands there) take it from those around them.

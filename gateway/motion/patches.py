@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 PATCH = 6
@@ -52,15 +54,15 @@ class Patches:
         self,
         candidates: NDArray[np.bool_],
         broken: NDArray[np.bool_],
-        narrow: NDArray[np.bool_],
+        narrow: Callable[[], NDArray[np.bool_]],
         edges: NDArray[np.uint8],
         kept: NDArray[np.uint8],
     ) -> NDArray[np.bool_]:
         """Return those patches of candidates, (down, across), that are light.
 
         broken: blocks with an edge: they must not surround a patch. edges, kept: steps of what was learned in each
-        block, and how many of them are still there: where most are, the surroundings do not matter. narrow: blocks of
-        such a patch that are none of it, as they stand out from it.
+        block, and how many of them are still there: where most are, the surroundings do not matter. narrow: says which
+        blocks of such a patch are none of it, as they stand out from it; asked only where there is one.
         """
         number, _ = cv2.connectedComponentsWithAlgorithm(
             candidates.view(np.uint8), 4, cv2.CV_16U, cv2.CCL_SAUF, self._labels
@@ -71,12 +73,12 @@ class Patches:
         self._grid(self._broken)[...] = broken
         labels = self._labels.reshape(-1)
         sizes = np.bincount(labels).tolist()
-        # Light leaves what it falls on visible, however sharp its own edge is: a thing hides it.
-        there, left = (np.bincount(labels, weights=counts.reshape(-1)).tolist() for counts in (edges, kept))
         # What covers a third of the picture without an edge of its own is light, whatever stands about it.
-        good = [label > 0 and size * 3 >= self._area for label, size in enumerate(sizes)]
+        good = [size * 3 >= self._area for size in sizes]
         bare = [False] * len(sizes)
+        good[0] = False
         small = [label for label, size in enumerate(sizes) if label > 0 and PATCH <= size < self._area / 3]
+        wrecks: list[int] = []
         for i in range(0, len(small), _TOGETHER):
             some = small[i : i + _TOGETHER]
             around = self._surround(np.array(some, np.uint16))
@@ -86,10 +88,16 @@ class Patches:
                 some, (np.add.reduce(around, axis=1, dtype=np.int32) * 2 > rims).tolist(), strict=True
             ):
                 good[label] = not wrecked
-                bare[label] = wrecked and there[label] >= _EDGES and left[label] > _KEPT * there[label]
+                if wrecked:
+                    wrecks.append(label)
         lit: NDArray[np.bool_] = np.array(good).take(self._labels)
+        if wrecks:
+            # Light leaves what it falls on visible, however sharp its own edge is: a thing hides it.
+            there, left = (np.bincount(labels, weights=counts.reshape(-1)).tolist() for counts in (edges, kept))
+            for label in wrecks:
+                bare[label] = there[label] >= _EDGES and left[label] > _KEPT * there[label]
         if any(bare):
-            lit |= np.array(bare).take(self._labels) & ~narrow
+            lit |= np.array(bare).take(self._labels) & ~narrow()
         return lit
 
     def _surround(self, labels: NDArray[np.uint16]) -> NDArray[np.uint8]:
