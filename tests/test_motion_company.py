@@ -96,12 +96,15 @@ def earned(thing: Thing) -> bool:
         ({"contrast": 900.0, "swerve": 0.8, "evidence": 40.0}, True),
         ({"contrast": -900.0, "swerve": 0.8}, True),  # who is dark swings arms and legs
         ({"contrast": 900.0, "swerve": 0.4}, True),  # a car
+        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8}, False),  # an insect, a twig
+        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8, "evidence": 40.0}, True),
+        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.4}, True),  # somebody far away
     ],
 )
 def test_what_fills_little_of_its_box_or_jumps_in_the_light_must_wait(
     more: dict[str, float | None], *, believed: bool
 ) -> None:
-    """A body fills a quarter of its box; what is bright and jumps is followed for longer before it is believed."""
+    """A body fills a quarter of its box; what jumps and is bright or small is followed for longer first."""
     assert earned(straight(**more)) is believed
 
 
@@ -121,3 +124,25 @@ def test_light_whose_ends_are_not_quite_soft_is_told_by_what_shows_through(
 ) -> None:
     """Bright, with half-soft ends: light where the background's edges show through it, or where its rim jumps."""
     assert earned(straight(contrast=900.0, **more)) is believed
+
+
+@pytest.mark.parametrize(
+    ("more", "believed"),
+    [
+        ({}, True),
+        ({"own": -0.4}, False),  # what somebody left behind
+        ({"evidence": 40.0}, False),  # too early to say
+        ({"lively": 0.3}, False),  # a reflection that stands
+        ({"mean_vx": 40.0}, False),  # a beam that sweeps over the house
+        ({"w": 12.0, "area": 70.0}, False),  # light on the ground
+        ({"went": 12.0}, False),  # a twig
+    ],
+)
+def test_who_walks_before_bright_windows_is_believed_after_some_seconds(
+    more: dict[str, float | None], *, believed: bool
+) -> None:
+    """Whose edges he covers weighs as much as his own: upright, alive and at a walk for seconds is somebody."""
+    walker: dict[str, float | None] = {
+        "w": 4.0, "h": 10.0, "area": 25.0, "own": 0.0, "vx": 8.0, "mean_vx": 8.0, "evidence": 100.0, "swerve": 0.6,
+    }  # fmt: skip
+    assert earned(straight(**(walker | more))) is believed
