@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -130,6 +131,8 @@ def test_a_client_certificate_opens_the_door(papers: Papers, tmp_path: Path) -> 
         (lambda papers: replace(papers.client("gateway"), host="localhost"), {"cert-name"}),
         (lambda papers: replace(papers.client("gateway"), ca=papers.folder / "gone.pem"), {"settings"}),
         (lambda papers: replace(papers.client("gateway"), key=papers.folder / "rogue.key"), {"settings"}),
+        (lambda papers: replace(papers.client("gateway"), ca=papers.folder / ("x" * 300)), {"settings"}),
+        (lambda papers: replace(papers.client("gateway"), key=papers.folder / ("x" * 300)), {"settings"}),
         (lambda papers: replace(papers.broker, tls=False, connect_timeout=1.0), {"lost", "silent", "network"}),
     ],
 )
@@ -139,6 +142,28 @@ def test_certificate_faults_are_told_apart(
     """Each way in which certificates go wrong has its own word and its own hint."""
     status = reason_of(Gateway(tmp_path / "store", change(papers)))
     assert status["reason"] in expected, status
+
+
+def test_a_paper_that_may_not_be_read_is_named(papers: Papers, tmp_path: Path) -> None:
+    """A key in a folder that the service's user may not enter is a fault of the settings, and ends no thread."""
+    if os.geteuid() == 0:
+        pytest.skip("root may read everything; what the system refuses otherwise is among the faults above")
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    status = reason_of(Gateway(tmp_path / "store", replace(papers.client("gateway"), key=closed / "device.key")))
+    assert "cannot be read: Permission denied" in str(status["problem"])
+
+
+def test_a_key_with_a_pass_phrase_asks_nobody(papers: Papers, tmp_path: Path) -> None:
+    """Nobody is there to type a key's pass phrase: it is refused with what to do, and not asked for on the terminal."""
+    serialization = pytest.importorskip("cryptography.hazmat.primitives.serialization")
+    key = serialization.load_pem_private_key((papers.folder / "gateway.key").read_bytes(), None)
+    locked = papers.folder / "locked.key"
+    form, how = serialization.Encoding.PEM, serialization.BestAvailableEncryption(b"secret")
+    locked.write_bytes(key.private_bytes(form, serialization.PrivateFormat.PKCS8, how))
+    status = reason_of(Gateway(tmp_path / "store", replace(papers.client("gateway"), key=locked)))
+    assert "pass phrase" in str(status["problem"])
+    assert "openssl pkey" in str(status["hint"])
 
 
 def test_an_expired_server_certificate_is_recovered_from(papers: Papers, tmp_path: Path) -> None:

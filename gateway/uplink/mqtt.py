@@ -29,6 +29,7 @@ from gateway.uplink.reasons import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from gateway.uplink.broker import Broker
 
@@ -243,8 +244,8 @@ def _tls(broker: Broker) -> ssl.SSLContext:
     Raises:
         LinkError: a file cannot be used; names it.
     """
-    if broker.ca is not None and not broker.ca.is_file():
-        raise LinkError(f"ca {broker.ca} is not there", "copy the certificate of the broker's authority there")
+    if broker.ca is not None:
+        _look("ca", broker.ca, "copy the certificate of the broker's authority there")
     try:
         context = ssl.create_default_context(cafile=broker.ca)
     except ssl.SSLError as error:
@@ -252,13 +253,37 @@ def _tls(broker: Broker) -> ssl.SSLContext:
     context.sslsocket_class = _Socket
     if broker.cert is not None:
         for name, file in (("cert", broker.cert), ("key", broker.key)):
-            if file is not None and not file.is_file():
-                raise LinkError(f"{name} {file} is not there", "provision this gateway again")
+            if file is not None:
+                _look(name, file, "provision this gateway again")
+
+        def nobody() -> str:  # OpenSSL would ask on the terminal, and wait
+            raise LinkError(
+                f"key {broker.key} has a pass phrase, and nobody is here to type it",
+                "keep it without one, readable for the service only: openssl pkey -in OLD -out NEW",
+            )
+
         try:
-            context.load_cert_chain(broker.cert, broker.key)
+            context.load_cert_chain(broker.cert, broker.key, nobody)
         except (ssl.SSLError, OSError) as error:
             raise LinkError(
                 f"cert {broker.cert} and key {broker.key} do not fit or cannot be read: {error}",
                 "both must be PEM, of one pair, and readable for the service",
             ) from error
     return context
+
+
+def _look(name: str, file: Path, hint: str) -> None:
+    """Look whether one of our papers can be read: an SSL library would not say which cannot, and why.
+
+    Raises:
+        LinkError: it cannot; `hint` is for one that is not there.
+    """
+    try:
+        if not file.is_file():
+            raise LinkError(f"{name} {file} is not there", hint)
+        file.open("rb").close()
+    except OSError as error:
+        raise LinkError(
+            f"{name} {file} cannot be read: {error.strerror}",
+            "let the service's user enter its folder and read it: chgrp camera-gateway, mode 0750 and 0640",
+        ) from error
