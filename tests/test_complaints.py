@@ -20,6 +20,8 @@ BAD: list[tuple[str, list[str]]] = [
     ("area = ", ["gateway.toml", "not valid TOML"]),
     ('broker = "x"', ["broker", '"x"']),
     ('[broker]\nurl = "http://h"', ["broker.url", "http://h", "mqtt://host:port"]),
+    ('[broker]\nurl = "mqtt://h:99999"', ["broker.url", "mqtt://h:99999", "0-65535", "mqtt://host:port"]),
+    ('[broker]\nurl = "mqtt://:1883"', ["broker.url", "names no host"]),
     ('[broker]\ncert_file = "a"', ["broker", "cert_file and key_file belong together"]),
     ('[broker]\nprotocol = "4"', ["broker.protocol", '"4"', "'5' or '3.1.1'"]),
     ("[broker]\nkeepalive = 3", ["broker.keepalive", "no such key", "did you mean keepalive_s", "inflight"]),
@@ -163,6 +165,26 @@ def test_a_password_is_not_repeated(tmp_path: Path) -> None:
         load_strict(write(tmp_path, '[broker]\nurl = "mqtt://user:secret@host"\n'), (), {})
     assert "broker.url" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[broker]\nurl = "mqtt://user:hun/ter2@host"',
+        '[broker]\nurl = "mqtt://user:hun@ter2@host"',
+        'cameras = ["rtsp://user:hun/ter2@host/live"]',
+        *(
+            f'[[cameras]]\nsource = "{source}"\nfps = 1\nstall_s = 0.5'
+            for source in ("rtsp://user:hun/ter2@host", "rtsp://user:hun@ter2@host", "rtsp://host/?user=a&pw=ter2")
+        ),
+    ],
+)
+def test_no_password_is_repeated_however_it_is_written(tmp_path: Path, text: str) -> None:
+    """A complaint about an address, or about the camera that it belongs to, names its host and not its password."""
+    with pytest.raises(SettingsError) as caught:
+        load_strict(write(tmp_path, text), (), {})
+    assert "host" in str(caught.value).removeprefix(str(tmp_path))
+    assert not any(secret in str(caught.value) for secret in ("ter2", "hun"))
 
 
 def test_a_camera_must_have_time_for_its_pictures(tmp_path: Path) -> None:

@@ -75,10 +75,10 @@ def parse(source: str) -> Source:
         if key not in OPTIONS[kind]:
             allowed = ", ".join(OPTIONS[kind]) or "no options"
             raise CameraUnavailable(
-                f"{source}: unknown option '{key}'", f"correct or remove it; {kind} takes: {allowed}"
+                f"{without_password(place)}: unknown option '{key}'", f"correct or remove it; {kind} takes: {allowed}"
             )
         options[key] = value
-    return Source(kind, place, options, source)
+    return Source(kind, place, options, without_password(source))
 
 
 def describe(source: str) -> Kind | Literal["unknown"]:
@@ -90,8 +90,14 @@ def describe(source: str) -> Kind | Literal["unknown"]:
 
 
 def without_password(address: str) -> str:
-    """Return a network address as it may be logged: user and password, and the query that may hold them, left out."""
+    """Return a source as it may be logged: user and password, and an address's query that may hold them, left out.
+
+    Also of an address whose `rtsp://` was forgotten or misspelt, which then counts as a recording's path.
+    """
     scheme, separator, rest = address.partition("://")
+    if not separator:
+        before, _, after = address.rpartition("@")
+        return f"***@{after}" if ":" in before else address
     rest = rest.partition("?")[0]
     authority, slash, path = rest.partition("/")
     if "@" in path and "@" not in authority:  # a password with an unescaped slash

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 from pydantic import BaseModel
 
+from gateway.camera.opening import without_password
 from gateway.configuration.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
 from gateway.wire.fields import ID
 
@@ -68,7 +68,7 @@ def _complaint(detail: ErrorDetails, origins: Origins) -> str:
         near = _meant(str(location[-1]), allowed)
         guess = f" (did you mean {near}?)" if near else ""
         return f"{where}: {key}: there is no such key{guess}; allowed: {', '.join(allowed)}"
-    found = re.sub(r"//[^/@\"]*@", "//***@", json.dumps(detail["input"], default=str))  # a password is not for logs
+    found = json.dumps(_without_secrets(detail["input"]), default=str)
     if len(found) > 80:
         found = found[:77] + "..."
     message = detail["msg"].removeprefix("Value error, ")
@@ -76,6 +76,19 @@ def _complaint(detail: ErrorDetails, origins: Origins) -> str:
         pattern = detail.get("ctx", {}).get("pattern", "")
         message = PATTERNS.get(pattern, f"must match {pattern}")
     return f"{where}: {key or 'the configuration'}: found {found}; {message[:1].lower() + message[1:]}"
+
+
+def _without_secrets(found: Any) -> Any:
+    """Return what was found without passwords in addresses: a complaint goes into logs, and to the centre."""
+    match found:
+        case str():
+            shown = without_password(found)
+            return found if shown == found else f"{shown} (user, password and query left out)"
+        case dict():
+            return {key: _without_secrets(value) for key, value in found.items()}
+        case list() | tuple():
+            return [_without_secrets(value) for value in found]
+    return found
 
 
 def _meant(name: str, beside: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.camera.opening import parse
+from gateway.camera.opening import parse, without_password
 from gateway.errors import CameraUnavailable, SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
@@ -60,7 +60,7 @@ def doubts(settings: Settings) -> list[str]:
             found.append(f"cameras.{number}.source: {error}; {error.hint}")
             continue
         if source.kind == "recording" and not Path(source.place).exists():
-            found.append(f"cameras.{number}.source: there is no file or folder {source.place}")
+            found.append(f"cameras.{number}.source: there is no file or folder {without_password(source.place)}")
     found += [
         f"{key}: {path} is not there, or may not be read"
         + ("; no picture leaves this camera until it is" if key.endswith("mask_file") else "")

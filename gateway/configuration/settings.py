@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -151,6 +152,20 @@ class BrokerSettings(_Strict):
     inflight: Annotated[int, Field(ge=1, le=100)] = 20
     first_connect_spread_s: Annotated[float, Field(ge=0, le=3600)] = 90.0
     reconnect_spread_s: Annotated[float, Field(ge=1, le=3600)] = 120.0
+
+    @field_validator("url")
+    @classmethod
+    def _url(cls, url: str) -> str:
+        """What the pattern cannot say: no host, a port beyond 65535, half an IPv6 address."""
+        allowed = "allowed is mqtt://host:port or mqtts://host:port"
+        try:
+            parts = urlsplit(url)
+            _ = parts.port
+        except ValueError as error:
+            raise ValueError(f"{error}; {allowed}") from None
+        if not parts.hostname:
+            raise ValueError(f"it names no host; {allowed}")
+        return url
 
     @model_validator(mode="after")
     def _pairs(self) -> Self:
