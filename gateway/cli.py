@@ -144,9 +144,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _daemon(options: argparse.Namespace) -> int:
+    from gateway.configuration.credentials import broker_of
     from gateway.configuration.loading import load
 
-    loaded = load(options.config, options.set)  # before anything else is imported: a wrong value is told at once
+    # Before anything else is imported: a wrong value is told at once.
+    loaded = load(options.config, options.set, must=lambda settings: broker_of(settings.broker))
     from gateway.daemon.start import run
 
     asked = [*(["--config", str(options.config)] if options.config else []), *(f"--set={text}" for text in options.set)]
@@ -204,12 +206,13 @@ def _config(options: argparse.Namespace) -> int:
     if options.what == "show":
         sys.stdout.write(as_toml(loaded.settings))
     else:
+        from gateway.camera.opening import without_password
         from gateway.configuration.credentials import broker_of, doubts
 
         broker_of(loaded.settings.broker)  # what `gateway run` would refuse is refused here
         for doubt in doubts(loaded.settings):
             sys.stderr.write(f"gateway: warning: {doubt}\n")
-        cameras = ", ".join(f"{camera.name} ({camera.source})" for camera in loaded.settings.cameras)
+        cameras = ", ".join(f"{camera.name} ({without_password(camera.source)})" for camera in loaded.settings.cameras)
         sys.stdout.write(f"the configuration can be used: revision {loaded.revision}, cameras {cameras}\n")
     return 0
 

@@ -13,6 +13,7 @@ import pytest
 from pydantic import BaseModel
 
 from gateway.cli import EX_CONFIG, main
+from gateway.configuration.credentials import broker_of
 from gateway.configuration.loading import LAST_GOOD, as_toml, keep_as_last_good, load, load_strict
 from gateway.configuration.settings import CAMERA_BYTES, BrokerSettings, CameraSettings, Settings, ZoneSettings
 from gateway.contract.check import validate
@@ -76,6 +77,28 @@ def test_a_broken_file_falls_back_on_the_last_good(tmp_path: Path) -> None:
     assert loaded.settings == good
     assert loaded.in_force == "last-good"
     assert '"BAD"' in loaded.errors[0]
+
+
+def test_a_password_file_that_is_gone_falls_back_on_the_last_good(tmp_path: Path) -> None:
+    """What the daemon could not run on, though each value is allowed, is replaced by the last good one, too."""
+    good = load(None, [f"store.dir={tmp_path}"], {}).settings
+    keep_as_last_good(good)
+    file = write(tmp_path, f'[broker]\npassword_file = "{tmp_path}/pasword"\n[store]\ndir = "{tmp_path}"\n')
+    loaded = load(file, (), {}, must=lambda settings: broker_of(settings.broker))
+    assert loaded.settings == good
+    assert loaded.in_force == "last-good"
+    assert f"{tmp_path}/pasword cannot be read" in loaded.errors[0]
+    keep_as_last_good(load(file, (), {}).settings)  # the control: without another one it is refused
+    with pytest.raises(SettingsError, match="pasword"):
+        load(file, (), {}, must=lambda settings: broker_of(settings.broker))
+
+
+def test_brackets_beyond_reason_fall_back_on_the_last_good(tmp_path: Path) -> None:
+    """A file that nests deeper than the parser can follow is replaced like any other that is broken."""
+    good = load(None, [f"store.dir={tmp_path}"], {}).settings
+    keep_as_last_good(good)
+    loaded = load(write(tmp_path, "x = " + "[" * 50_000), (), {"STATE_DIRECTORY": str(tmp_path)})
+    assert (loaded.in_force, loaded.settings) == ("last-good", good)
 
 
 def test_a_damaged_last_good_is_not_used(tmp_path: Path) -> None:
@@ -158,6 +181,15 @@ def test_check_says_what_will_hardly_work(
     assert all(word in said for word in ("streets", "/absent/mask.png", "relative"))
     assert main(["config", "check", "--config", str(SAMPLE)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_check_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The check's summary, which goes into tickets, names a camera's address without user and password."""
+    text = '[[cameras]]\nsource = "rtsp://operator:hunter2@10.0.0.7/live"\n'
+    assert main(["config", "check", "--config", str(write(tmp_path, text))]) == 0
+    said = capsys.readouterr()
+    assert "10.0.0.7" in said.out
+    assert "hunter2" not in said.out + said.err
 
 
 def test_check_refuses_what_run_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

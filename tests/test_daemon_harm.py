@@ -21,7 +21,7 @@ from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Message
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
-from tests.running import ROOT, Gateway, events, make_clip, states
+from tests.running import ON_A_MACHINE, ROOT, Gateway, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
 
@@ -57,14 +57,17 @@ def eyes_of(mark: str) -> list[str]:
 
 def test_a_daemon_that_cannot_be_made_leaves_no_eye(tmp_path: Path) -> None:
     """The eyes are started first; when the broker's papers then turn out to be of no use, they end with the daemon."""
-    config = Gateway(tmp_path, None, ["street"]).config
-    papers = f"--set=broker.password_file={tmp_path / 'none'}"
-    command = [sys.executable, "-m", "gateway", "run", "--config", str(config), papers]
+    gateway = Gateway(tmp_path, None, ["street"])
+    text = gateway.config.read_text()
+    gateway.config.write_text(text.replace("[broker]", f'[broker]\npassword_file = "{tmp_path / "none"}"'))
+    # As `gateway run`, but for its look at the papers before: they may be gone in between.
+    command = [sys.executable, "-c", ON_A_MACHINE, str(gateway.config), "/"]
     mark = random_uuid7(time.time())
     with subprocess.Popen(command, env=os.environ | {"MARK": mark}, stderr=subprocess.PIPE, text=True) as process:
         wait_for(lambda: eyes_of(mark), "the eye (control)")
         _, told = process.communicate(timeout=30)
-    assert process.returncode == 78
+    assert process.returncode == 1
+    assert "SettingsError" in told
     assert "cannot be read" in told
     wait_for(lambda: not eyes_of(mark), "the end of the eye")
 

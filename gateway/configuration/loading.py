@@ -22,7 +22,7 @@ from gateway.configuration.settings import Settings
 from gateway.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
@@ -53,6 +53,7 @@ def load(
     file: Path | None,
     sets: Sequence[str] = (),
     environ: Mapping[str, str] | None = None,
+    must: Callable[[Settings], object] = lambda _settings: None,
 ) -> Loaded:
     """Return the configuration in force.
 
@@ -60,21 +61,25 @@ def load(
         file: TOML file named by the user, who is told when it is not there; None: DEFAULT_FILE, and defaults if absent.
         sets: `key=value` with dotted keys and TOML values, e.g. `cameras.0.source="street"`.
         environ: for tests; None: the process's own.
+        must: raises SettingsError for what cannot be run on, though each value is allowed.
 
     Raises:
         SettingsError: it cannot be used and there is no last good one; all complaints, a line each.
     """
     environ = os.environ if environ is None else environ
     try:
-        return load_strict(file, sets, environ)
+        loaded = load_strict(file, sets, environ)
+        must(loaded.settings)
     except SettingsError as error:
         state = _state_dir(file, sets, environ)
         kept = state / LAST_GOOD
         try:
             settings = Settings.model_validate_json(kept.read_bytes())
-        except (OSError, ValidationError, ValueError):
+            must(settings)
+        except (OSError, ValidationError, ValueError, SettingsError):
             raise error from None
         return Loaded(settings, "last-good", errors=str(error).splitlines())
+    return loaded
 
 
 def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, str]) -> Loaded:
@@ -220,7 +225,7 @@ def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str
     try:
         written = tomllib.loads((file or DEFAULT_FILE).read_text(encoding="utf-8"))
         return Path(written["store"]["dir"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         default = Settings.model_fields["store"].default.dir
         return Path(environ.get("STATE_DIRECTORY", default))
 
