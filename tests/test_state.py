@@ -29,6 +29,24 @@ def test_a_moved_view_is_remembered_until_confirmed(tmp_path: Path) -> None:
     assert not memory(tmp_path).moved("cam1")
 
 
+def test_a_moved_view_is_remembered_by_a_card_that_was_full(tmp_path: Path) -> None:
+    """What could not be written when the view moved is written as soon as it can be, before anything else changes."""
+    folder = tmp_path / "state"
+    folder.write_bytes(b"")  # in the folder's way: nothing can be written below it
+    first = memory(folder)
+    first.latch({"cam1"})
+    folder.unlink()
+    folder.mkdir()
+    first.latch({"cam1"})  # in every round of the daemon: nothing has changed
+    assert not (folder / FILE).exists()  # the control
+    now = time.monotonic()
+    first.tick(now)
+    assert memory(folder).moved("cam1")
+    (folder / FILE).unlink()
+    first.tick(now + 100.0)
+    assert not (folder / FILE).exists()  # once is enough
+
+
 def test_what_was_spent_is_no_less_after_a_restart(tmp_path: Path) -> None:
     """The daily budget goes on where it was, however the last run ended; a new boot counts it as just spent."""
     now = time.monotonic()

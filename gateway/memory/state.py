@@ -21,6 +21,8 @@ log = logging.getLogger(__name__)
 
 FILE = "state.json"
 HOUR, DAY = 3600.0, 86400.0
+AGAIN_SECONDS = 60.0
+"""What could not be written is written again so often: else a latched view would be forgotten with this run."""
 MOST_REBOOTS = 10
 """No setting allows more a day, and no more are remembered."""
 UPKEEP_SECONDS = 3600.0
@@ -145,6 +147,9 @@ class Memory:
         self._reboots = [now - age for age in _ages(before, boot, now)]
         """When they were, on this boot's monotonic clock: before its start, less than 0."""
         self._upkeep_at = now + UPKEEP_SECONDS
+        self._failed = False
+        """Whether the file is not what it should be; set by the thread that writes."""
+        self._again_at = now
 
     def moved(self, camera: str) -> bool:
         """Tell whether a camera's view had moved when the file was written."""
@@ -180,7 +185,13 @@ class Memory:
         self._write("", then)
 
     def tick(self, now: float) -> None:
-        """Note the running time, while that decides about a reboot. `now` on the monotonic clock."""
+        """Write again what could not be written; and the running time, while that decides about a reboot.
+
+        `now` on the monotonic clock.
+        """
+        if self._failed and now >= self._again_at:
+            self._again_at = now + AGAIN_SECONDS
+            self._write("")
         if now >= self._upkeep_at:
             self._upkeep_at = now + UPKEEP_SECONDS
             if self.reboots(now):
@@ -209,9 +220,11 @@ class Memory:
             try:
                 write(self._folder, now)
             except OSError as error:
+                self._failed = True
                 log.warning("what must survive a restart cannot be written: %s", error)
                 then(False)  # noqa: FBT003 (whether it was written)
             else:
+                self._failed = False
                 then(True)  # noqa: FBT003
 
         self._later(work)
