@@ -40,6 +40,9 @@ if TYPE_CHECKING:
         ("none.npy", r"\(0, 48, 64\)", "frames, height, width"),
         ("columns.npy", "columns first", "numpy.save"),
         ("objects.npy", "object", "uint8"),
+        ("torn.npy", "no array of NumPy", "numpy.save"),
+        ("less.npy", r"\(3, -48, 64\)", "frames, height, width"),
+        ("huge.npy", "cut off after 0 of 3 frames", "copy"),
     ],
 )
 def test_what_cannot_be_opened(tmp_path: Path, name: str, complaint: str, hint: str) -> None:
@@ -56,6 +59,11 @@ def test_what_cannot_be_opened(tmp_path: Path, name: str, complaint: str, hint: 
     np.save(tmp_path / "none.npy", np.zeros((0, 48, 64), np.uint8))
     np.save(tmp_path / "columns.npy", np.asfortranarray(np.zeros((3, 48, 64), np.uint8)))
     np.save(tmp_path / "objects.npy", np.array([[[{}]]]), allow_pickle=True)
+    for file, shape in (("torn.npy", "(3, 48, "), ("less.npy", "(3, -48, 64)}"), ("huge.npy", "(3, 900000, 900000)}")):
+        head = f"{{'descr': '|u1', 'fortran_order': False, 'shape': {shape}".ljust(117) + "\n"
+        (tmp_path / file).write_bytes(
+            b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head.encode() + bytes(99)
+        )
     with pytest.raises(CameraUnavailable, match=complaint) as caught:
         within(SECONDS, lambda: open_camera(str(tmp_path / name)))
     assert name in str(caught.value)

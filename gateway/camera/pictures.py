@@ -7,7 +7,10 @@ All of it blocks, some of it for ever: only the thread "capture" of video.py cal
 from __future__ import annotations
 
 import logging
+import math
+import os
 import re
+from tokenize import TokenError
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -104,13 +107,16 @@ class Array:
             raise cannot_open(shown, error) from error
         try:
             shape, fortran, kind = _header(self._file)
-        except ValueError as error:
+        except (ValueError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
             self._file.close()
             raise CameraUnavailable(f"{shown}: no array of NumPy: {error}", _ARRAY_HINT) from error
-        if kind != np.uint8 or len(shape) != 3 or fortran or 0 in shape:
+        if kind != np.uint8 or len(shape) != 3 or fortran or min(shape) < 1:
             self._file.close()
             order = ", columns first" if fortran else ""
             raise CameraUnavailable(f"{shown}: the array has shape {shape} and type {kind}{order}", _ARRAY_HINT)
+        if 0 < os.fstat(self._file.fileno()).st_size < math.prod(shape[1:]):  # a pipe tells no length
+            self._file.close()
+            raise CameraUnavailable(f"{shown}: cut off after 0 of {shape[0]} frames", "copy the array again")
         self.frames: int | None = shape[0]
         self.number = 0
         self.damaged: list[str] = []
