@@ -44,6 +44,22 @@ def draft(kind: Any, phase: Phase, **body: Any) -> Draft:
     return Draft(name, Rank.ALARM, kind, "cam0", time.monotonic(), name, phase, body={"phase": phase} | body)
 
 
+def wrong(picture: bytes = b"", **fields: Any) -> bytes:
+    """Return the packet of a draft that is in order but for `fields`."""
+    good = {"id": "i", "rank": 0, "kind": "view", "camera": "cam0", "mono": 5.0, "episode": "e", "phase": "start"}
+    head = json.dumps(good | {"body": {}} | fields).encode()
+    return b"D" + len(head).to_bytes(4, "big") + head + picture
+
+
+def test_the_packet_that_the_wrong_ones_are_made_of_is_right(joined: tuple[Eye, socket.socket]) -> None:
+    """What is in order is heard (control)."""
+    eye, theirs = joined
+    theirs.send(wrong())
+    theirs.send(wrong(b"\xff\xd8", kind="media", rank=4, phase=None))
+    assert [each.kind for each in eye.hear()] == ["view", "media"]
+    assert eye.known.code == "ok"
+
+
 @pytest.mark.parametrize(
     "packet",
     [
@@ -55,6 +71,14 @@ def draft(kind: Any, phase: Phase, **body: Any) -> Draft:
         b"D\0\0\0\2{}",
         b'D\0\0\0\x10{"rank": 9, "x":1}',
         b"D" + json.dumps({"id": "x"}).encode(),
+        wrong(body=None),
+        wrong(camera="cam9"),
+        wrong(episode=7),
+        wrong(mono="now"),
+        wrong(mono=1e300),
+        wrong(b"no JPEG", kind="media", rank=4),
+        pack_note(BEAT | {"fps": "fast"}),
+        pack_note(BEAT | {"dropped": [1]}),
     ],
 )
 def test_nonsense_costs_the_eye_not_the_daemon(joined: tuple[Eye, socket.socket], packet: bytes) -> None:

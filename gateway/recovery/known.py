@@ -85,9 +85,10 @@ class Known:
         """Take what the eye said; return it when it is a draft.
 
         Raises:
-            ValueError, KeyError, TypeError: a note that cannot be understood.
+            ValueError, KeyError, TypeError: a note that cannot be understood, a draft of which no message can be made.
         """
         if isinstance(news, Draft):
+            _check(news, self.name)
             self._remember(news)
             return news
         match news.get("note"):
@@ -133,6 +134,8 @@ class Known:
         return drafts
 
     def _take_beat(self, note: dict[str, Any]) -> None:
+        # What is reckoned with later has to be numbers now, while it is known whose fault it is.
+        sum([note.get("fps", 0.0), note.get("pictures_dropped", 0), *dict(note.get("dropped", {})).values()])
         self.moved = bool(note["moved"])
         self.state = note["view"] if note["view"] != "ok" or not self.moved else "moved"
         self.code = "ok" if self.state == "ok" else f"view-{self.state}"
@@ -151,6 +154,23 @@ class Known:
             self._open.pop(draft.episode, None)
         else:
             self._open[draft.episode] = draft
+
+
+def _check(draft: Draft, camera: str) -> None:
+    """Look whether a message can be made of a draft: whoever numbers it must not fail for one eye's memory.
+
+    Raises:
+        ValueError: none can; says why.
+    """
+    words = (draft.id, draft.kind, draft.camera, draft.episode, draft.severity, draft.subject, draft.phase or "")
+    if not all(isinstance(each, str) for each in words) or not isinstance(draft.body, dict):
+        raise ValueError("a draft whose fields are not what they should be")
+    if draft.camera != camera:
+        raise ValueError(f"a draft of camera {draft.camera[:80]!r}")
+    if isinstance(draft.mono, bool) or not isinstance(draft.mono, (int, float)) or not 0 <= draft.mono < 1e10:
+        raise ValueError("a draft without a time")
+    if draft.picture is not None and not draft.picture.startswith(b"\xff\xd8"):
+        raise ValueError("a picture that is no JPEG")
 
 
 def _interrupted(draft: Draft, now: float) -> Draft:
