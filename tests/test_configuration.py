@@ -79,6 +79,21 @@ def test_a_broken_file_falls_back_on_the_last_good(tmp_path: Path) -> None:
     assert '"BAD"' in loaded.errors[0]
 
 
+@pytest.mark.parametrize("url", ["mqtt://127.0.0.1:18833x", "mqtt://h:70000", "mqtt://h:0"])
+def test_a_port_that_is_none_falls_back_on_the_last_good(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], url: str
+) -> None:
+    """A broker's port that cannot be used is a mistake of the file: 78 for the check, the last good one for the run."""
+    good = load(None, [f"store.dir={tmp_path}", "broker.url=mqtt://127.0.0.1:1883"], {}).settings
+    keep_as_last_good(good)
+    file = write(tmp_path, f'[broker]\nurl = "{url}"\n[store]\ndir = "{tmp_path}"\n')
+    loaded = load(file, (), {}, must=lambda settings: broker_of(settings.broker))
+    assert (loaded.in_force, loaded.settings) == ("last-good", good)
+    assert main(["config", "check", "--config", str(file)]) == EX_CONFIG
+    said = capsys.readouterr().err
+    assert all(word in said for word in (str(file), "broker.url", url, "1 to 65535"))
+
+
 def test_a_password_file_that_is_gone_falls_back_on_the_last_good(tmp_path: Path) -> None:
     """What the daemon could not run on, though each value is allowed, is replaced by the last good one, too."""
     good = load(None, [f"store.dir={tmp_path}"], {}).settings

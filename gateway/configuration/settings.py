@@ -156,13 +156,18 @@ class BrokerSettings(_Strict):
     @field_validator("url")
     @classmethod
     def _url(cls, url: str) -> str:
-        """What the pattern cannot say: no host, a port beyond 65535, half an IPv6 address."""
-        allowed = "allowed is mqtt://host:port or mqtts://host:port"
+        """What the pattern cannot say: no host, a port that is none, half an IPv6 address."""
+        allowed = "allowed is mqtt://host:port or mqtts://host:port, the port from 1 to 65535"
         try:
             parts = urlsplit(url)
-            _ = parts.port
         except ValueError as error:
             raise ValueError(f"{error}; {allowed}") from None
+        try:
+            usable = parts.port != 0
+        except ValueError:  # no number, or beyond 65535
+            usable = False
+        if not usable:
+            raise ValueError(f"its port cannot be used; {allowed}")
         if not parts.hostname:
             raise ValueError(f"it names no host; {allowed}")
         return url
