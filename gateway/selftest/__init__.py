@@ -44,7 +44,7 @@ def run(file: Path | None, sets: Sequence[str], *, as_json: bool) -> int:
         checks.append(check)
         if not as_json:
             sys.stdout.write(f"[{MARKS[check.result]}] {check.id:<27} {check.message}\n")
-            if check.hint and check.result != "ok":
+            if check.hint:
                 sys.stdout.write(f"{'':>8}what to do: {check.hint}\n")
             sys.stdout.flush()
     code = exit_code(checks)
@@ -175,13 +175,7 @@ def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:
                 camera.get("hint", "") or "look at the camera's cable and picture",
             )
     yield walker(loaded.settings.cameras[0])
-    store = status["health"]["outbox"]
-    if store.get("problem"):
-        yield Check("outbox.writes", "failure", str(store["problem"]), str(store.get("hint") or ""))
-    else:
-        stalled = f", the card has stalled for {store['stalled_s']} s" if store.get("stalled_s", 0) > 1 else ""
-        message = f"{store.get('rows', 0)} messages wait, epoch {store['epoch']}{stalled}"
-        yield Check("outbox.writes", "warning" if stalled else "ok", message, "the card may be worn: exchange it")
+    yield _store(status["health"]["outbox"])
     try:
         answer = ask(loaded.settings.runtime_dir / SOCKET_NAME, {"ask": "roundtrip"}, BROKER_SECONDS)
     except GatewayError as error:
@@ -199,3 +193,13 @@ def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:
         )
     else:
         yield Check("broker.roundtrip", "ok", f"{loaded.settings.broker.url} acknowledged within {link['rtt_ms']} ms")
+
+
+def _store(store: dict[str, Any]) -> Check:
+    if store.get("problem"):
+        return Check("outbox.writes", "failure", str(store["problem"]), str(store.get("hint") or ""))
+    message = f"{store.get('rows', 0)} messages wait, epoch {store['epoch']}"
+    if store.get("stalled_s", 0) > 1:
+        message += f", the card has stalled for {store['stalled_s']} s"
+        return Check("outbox.writes", "warning", message, "the card may be worn: exchange it")
+    return Check("outbox.writes", "ok", message)
