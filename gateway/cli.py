@@ -57,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"gateway {__version__}")
     parser.add_argument("-v", "--verbose", action="store_true", help="log in detail")
+    parser.add_argument("--config", "--set", action=_TooEarly, help=argparse.SUPPRESS)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     configured = argparse.ArgumentParser(add_help=False)
@@ -111,6 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     box.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where export writes")
     box.set_defaults(work=_outbox)
     return parser
+
+
+class _TooEarly(argparse.Action):
+    """Says where an option belongs that stands before the command: its value would be taken for the command."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        parser.error("--config and --set stand behind the command: gateway config check --config FILE")
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -213,7 +221,10 @@ def _config(options: argparse.Namespace) -> int:
         for doubt in doubts(loaded.settings):
             sys.stderr.write(f"gateway: warning: {doubt}\n")
         cameras = ", ".join(f"{camera.name} ({without_password(camera.source)})" for camera in loaded.settings.cameras)
-        sys.stdout.write(f"the configuration can be used: revision {loaded.revision}, cameras {cameras}\n")
+        read = f"{loaded.file} can be used"
+        if loaded.in_force == "defaults":
+            read = f"there is no {loaded.file}: the defaults are in force"
+        sys.stdout.write(f"{read}: revision {loaded.revision}, cameras {cameras}\n")
     return 0
 
 

@@ -57,7 +57,7 @@ MAY_IMPORT = {
     },
     "replay.score": set(),
     "configuration": {"configuration", "camera.opening", "uplink.broker", "wire", "errors"},
-    "configuration.settings": {"wire"},
+    "configuration.settings": {"camera.opening", "wire", "errors"},
     "configuration.complaints": {"configuration.settings", "camera.opening", "wire"},
     "configuration.loading": {"configuration.complaints", "configuration.settings", "errors"},
     "demo": {"demo", "replay.score", "configuration", "control", "camera", "uplink", "wire", "errors"},

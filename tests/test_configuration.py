@@ -193,9 +193,32 @@ def test_check_says_what_will_hardly_work(
     text = '[store]\ndir = "state"\n[[cameras]]\nsource = "streets"\nmask_file = "/absent/mask.png"\n'
     assert main(["config", "check", "--config", str(write(tmp_path, text))]) == 0
     said = capsys.readouterr().err
-    assert all(word in said for word in ("streets", "/absent/mask.png", "relative"))
+    assert all(word in said for word in ("streets (did you mean street?)", "/absent/mask.png", "relative"))
     assert main(["config", "check", "--config", str(SAMPLE)]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_check_says_what_it_has_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check names the file that can be used; without one it says that the defaults are in force."""
+    file = write(tmp_path, 'area = "north"')
+    assert main(["config", "check", "--config", str(file)]) == 0
+    assert capsys.readouterr().out.startswith(f"{file} can be used: revision ")
+    monkeypatch.setattr("gateway.configuration.loading.DEFAULT_FILE", tmp_path / "absent.toml")
+    assert main(["config", "check"]) == 0
+    assert f"there is no {tmp_path}/absent.toml: the defaults are in force" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("option", ["--config", "--set"])
+def test_an_option_before_the_command_is_told_its_place(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`gateway --config FILE config check` is wrong usage and says what is right, not that FILE is no command."""
+    with pytest.raises(SystemExit) as left:
+        main([option, "x", "config", "check"])
+    assert left.value.code == 2
+    said = capsys.readouterr().err
+    assert "gateway config check --config FILE" in said
+    assert "invalid choice" not in said
 
 
 def test_check_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

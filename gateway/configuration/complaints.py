@@ -5,11 +5,12 @@ Not here: reading it (loading.py), what can be set (settings.py). Pure; on the m
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from gateway.camera.opening import without_password
 from gateway.configuration.settings import BROKER_URL, INTERFACE, OPTIONAL_ID, Settings
@@ -18,7 +19,7 @@ from gateway.wire.fields import ID
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pydantic import ValidationError
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
 MOST = 20
@@ -30,6 +31,27 @@ PATTERNS = {
     BROKER_URL: "allowed is mqtt://host:port or mqtts://host:port, without user or password",
 }
 """What a pattern says, for people."""
+SIZE = "allowed are two numbers, width and height in pixels, such as [640, 360]"
+CORNERS = "[[x, y], [x, y], [x, y], ...] with x and y from 0 to 1"
+SHAPES = {
+    "analysis": SIZE,
+    "main": SIZE,
+    "masks": f"allowed is a list of polygons, each {CORNERS}",
+    "polygon": f"allowed is {CORNERS}",
+    "cameras": "allowed is a table for each, headed [[cameras]]",
+    "zones": "allowed is a table for each, headed [[cameras.zones]]",
+}
+"""How a value that is a list is written."""
+KINDS = {
+    "string": "allowed is text in quotes",
+    "path": "allowed is a path in quotes",
+    "bool": "allowed is true or false",
+    "model": "allowed is a table of keys",
+    "dict": "allowed is a table of keys",
+}
+"""How a value of a kind is written, by the first word of what the validation calls the mistake."""
+ROUNDS = 4
+"""Values are judged before tables, tables before lists of them, and the whole last."""
 
 
 class Origins(NamedTuple):
@@ -52,12 +74,60 @@ class Origins(NamedTuple):
         return self.file
 
 
-def complaints(error: ValidationError, origins: Origins) -> list[str]:
-    """Return a line for each mistake, MOST at the most."""
-    lines = list(dict.fromkeys(_complaint(detail, origins) for detail in error.errors()))
+def complaints(error: ValidationError, data: dict[str, Any], origins: Origins) -> list[str]:
+    """Return a line for each mistake in what was read, MOST at the most."""
+    lines = list(dict.fromkeys(_complaint(detail, origins) for detail in _mistakes(error, data)))
     if len(lines) > MOST:
         lines[MOST:] = [f"and {len(lines) - MOST} more"]
     return lines
+
+
+def _mistakes(error: ValidationError, data: dict[str, Any]) -> list[ErrorDetails]:
+    """Return every mistake, also those that are looked for only where there is no other.
+
+    What is wrong is left out and the rest judged again; a judgement over what was left out says nothing.
+    """
+    rest = copy.deepcopy(data)
+    found: list[ErrorDetails] = []
+    gone: list[tuple[int | str, ...]] = []
+    for _ in range(ROUNDS):
+        fresh = [detail for detail in error.errors() if not any(_bears_on(each, detail["loc"]) for each in gone)]
+        found += fresh
+        gone += [_leave_out(rest, detail["loc"]) for detail in fresh]
+        try:
+            Settings.model_validate(rest)
+        except ValidationError as another:
+            error = another
+        else:
+            break
+    return found
+
+
+def _bears_on(gone: tuple[int | str, ...], location: tuple[int | str, ...]) -> bool:
+    """Tell whether a value that was left out is part of what a table, or a list of named tables, is judged by."""
+    if gone[: len(location)] != location:
+        return False
+    more = gone[len(location) :]
+    return len(more) <= 1 or (len(more) == 2 and more[1] in {"name", "id"})
+
+
+def _leave_out(data: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
+    """Take out the key under which a mistake is, or of a table in a list all but its name; return the place."""
+    place, last = data, location[:0]
+    for depth, part in enumerate(location):
+        inner = place.get(part) if isinstance(place, dict) else place[int(part)]
+        if isinstance(place, dict):
+            holder, last = place, location[: depth + 1]
+        elif depth == len(location) - 1 and isinstance(location[-2], str) and location[-2] in {"cameras", "zones"}:
+            kept = inner if isinstance(inner, dict) else {}
+            place[int(part)] = {key: kept[key] for key in ("name", "id") if key in kept}
+            return (*location, "") if kept else location
+        if not isinstance(inner, dict | list):
+            break
+        place = inner
+    if last:
+        holder.pop(last[-1], None)
+    return last
 
 
 def _complaint(detail: ErrorDetails, origins: Origins) -> str:
@@ -71,11 +141,49 @@ def _complaint(detail: ErrorDetails, origins: Origins) -> str:
     found = json.dumps(_without_secrets(detail["input"]), default=str)
     if len(found) > 80:
         found = found[:77] + "..."
-    message = detail["msg"].removeprefix("Value error, ")
-    if detail["type"] == "string_pattern_mismatch":
-        pattern = detail.get("ctx", {}).get("pattern", "")
-        message = PATTERNS.get(pattern, f"must match {pattern}")
+    message = _allowed(detail, location)
     return f"{where}: {key or 'the configuration'}: found {found}; {message[:1].lower() + message[1:]}"
+
+
+def _allowed(detail: ErrorDetails, location: Sequence[int | str]) -> str:
+    """Return what is allowed in place of what was found."""
+    mistake, context = detail["type"], detail.get("ctx", {})
+    names = [part for part in location if isinstance(part, str)]
+    shape = SHAPES.get(names[-1]) if names else None
+    allowed = detail["msg"]
+    match mistake.split("_"):
+        case ["value", "error"]:
+            allowed = detail["msg"].removeprefix("Value error, ")
+        case ["string", "pattern", "mismatch"]:
+            allowed = PATTERNS.get(context["pattern"], f"must match {context['pattern']}")
+        case ["literal", "error"]:
+            allowed = f"allowed is {context['expected']}"
+        case ["string", "too", "short"]:
+            allowed = "it must not be empty"
+        case ["too", "long"] if shape and shape != SIZE:
+            allowed = f"allowed are at most {context['max_length']}, these are {context['actual_length']}"
+        case [kind, *_] if kind in KINDS:
+            allowed = KINDS[kind]
+        case _ if shape:
+            allowed = shape
+        case ["int" | "float" | "greater" | "less" | "finite", *_] if field := _field(location):
+            number = "a whole number" if field.annotation is int else "a number"
+            limits = [getattr(each, name) for name in ("ge", "le") for each in field.metadata if hasattr(each, name)]
+            allowed = (
+                f"allowed is {number} from {limits[0]} to {limits[1]}" if len(limits) == 2 else f"it must be {number}"
+            )
+    return allowed
+
+
+def _field(location: Sequence[int | str]) -> FieldInfo | None:
+    """Return the field of a place, where there is one."""
+    model, field = Settings, None
+    for part in location:
+        if isinstance(part, str):
+            field = model.model_fields.get(part)
+            inner, _ = _inner(field.annotation) if field else (None, "")
+            model = inner or BaseModel  # type: ignore[assignment]
+    return field
 
 
 def _without_secrets(found: Any) -> Any:

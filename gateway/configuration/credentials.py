@@ -5,13 +5,14 @@ Not here: connecting (uplink), opening cameras. Runs once, on the main thread, b
 
 from __future__ import annotations
 
+import difflib
 import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.camera.opening import parse, without_password
-from gateway.errors import CameraUnavailable, SettingsError
+from gateway.camera.opening import OPTIONS, parse, without_password
+from gateway.errors import SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
 if TYPE_CHECKING:
@@ -54,13 +55,11 @@ def doubts(settings: Settings) -> list[str]:
     files = {f"broker.{name}": getattr(settings.broker, name) for name in ("ca_file", "cert_file", "key_file")}
     for number, camera in enumerate(settings.cameras):
         files[f"cameras.{number}.mask_file"] = camera.mask_file
-        try:
-            source = parse(camera.source)
-        except CameraUnavailable as error:
-            found.append(f"cameras.{number}.source: {error}; {error.hint}")
-            continue
+        source = parse(camera.source)
         if source.kind == "recording" and not Path(source.place).exists():
-            found.append(f"cameras.{number}.source: there is no file or folder {without_password(source.place)}")
+            meant = "".join(difflib.get_close_matches(source.place, OPTIONS, 1))
+            guess = f" (did you mean {meant}?)" if meant else ""
+            found.append(f"cameras.{number}.source: there is no file or folder {without_password(source.place)}{guess}")
     found += [
         f"{key}: {path} is not there, or may not be read"
         + ("; no picture leaves this camera until it is" if key.endswith("mask_file") else "")

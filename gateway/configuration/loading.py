@@ -37,6 +37,8 @@ class Loaded:
     errors: list[str] = field(default_factory=list)
     """Why the file is not in force, a line each."""
     warnings: list[str] = field(default_factory=list)
+    file: Path = DEFAULT_FILE
+    """Where it was looked for, whether it is there or not."""
 
     @property
     def revision(self) -> str:
@@ -78,7 +80,7 @@ def load(
             must(settings)
         except (OSError, ValidationError, ValueError, SettingsError):
             raise error from None
-        return Loaded(settings, "last-good", errors=str(error).splitlines())
+        return Loaded(settings, "last-good", errors=str(error).splitlines(), file=file or DEFAULT_FILE)
     return loaded
 
 
@@ -99,10 +101,10 @@ def load_strict(file: Path | None, sets: Sequence[str], environ: Mapping[str, st
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        lines = complaints(error, Origins(str(path) if written else "defaults", from_env, from_sets))
-        hint = "correct it, then try again with: gateway config check"
+        lines = complaints(error, data, Origins(str(path) if written else "defaults", from_env, from_sets))
+        hint = f"correct it, then try again with: gateway config check{f' --config {file}' if file else ''}"
         raise SettingsError("\n".join(lines), hint) from None
-    return Loaded(settings, in_force, warnings=_unknown_environment(environ))
+    return Loaded(settings, in_force, warnings=_unknown_environment(environ), file=path)
 
 
 def keep_as_last_good(settings: Settings) -> None:

@@ -14,6 +14,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.camera.opening import parse
+from gateway.errors import CameraUnavailable
 from gateway.wire.fields import ID, Purpose, Severity
 
 BROKER_URL = r"^mqtts?://[^/@\s]+/?$"
@@ -84,6 +86,16 @@ class CameraSettings(_Strict):
     masks: Annotated[list[Polygon], Field(max_length=64)] = []
     mask_file: Path | None = None
     zones: Annotated[list[ZoneSettings], Field(max_length=64)] = [ZoneSettings()]
+
+    @field_validator("source")
+    @classmethod
+    def _source(cls, source: str) -> str:
+        """What no camera can ever be: of an unknown scheme, or with an unknown option. Looks for no file."""
+        try:
+            parse(source)
+        except CameraUnavailable as error:
+            raise ValueError(f"{error}; {error.hint}") from None
+        return source
 
     @field_validator("analysis")
     @classmethod

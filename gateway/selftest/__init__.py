@@ -96,7 +96,7 @@ def _checks(file: Path | None, sets: Sequence[str]) -> Iterator[Check]:
 
 def _config(loaded: Loaded) -> Check:
     if loaded.in_force == "last-good":
-        hint = "correct the file, then: gateway config check"
+        hint = f"correct it, then: gateway config check --config {loaded.file}"
         return Check("config.valid", "warning", "the last good one is in force: " + "; ".join(loaded.errors), hint)
     if loaded.warnings:
         return Check("config.valid", "warning", "; ".join(loaded.warnings), "correct or remove the variable")

@@ -32,6 +32,8 @@ def options_of(parser: argparse.ArgumentParser) -> tuple[list[str], dict[str, st
     words: list[str] = []
     values: dict[str, str] = {}
     for action in parser._actions:
+        if action.help == argparse.SUPPRESS:
+            continue
         words += [text for text in action.option_strings if text.startswith("--")]
         if not action.option_strings and action.choices and not isinstance(action, argparse._SubParsersAction):
             words += [str(choice) for choice in action.choices]
