@@ -7,11 +7,13 @@ imported, and loads its own while they are; this module imports neither. Not her
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway.control import SOCKET_NAME, ask
+from gateway.control import SOCKET_NAME, NotAllowed, ask
 from gateway.daemon.cameras import Cameras
+from gateway.device.holder import holder_of
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 ALONE_SECONDS = 1.0
 """A gateway that runs answers so soon."""
+LOOK_SECONDS = 3.0
+"""Who only looks into the store, as `gateway outbox status` does where no gateway runs, has done so by then."""
 
 
 def run(loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> int:
@@ -33,10 +37,10 @@ def run(loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> in
 
     Raises:
         SettingsError: this device has no name, or the broker's papers cannot be used.
-        GatewayError: another gateway runs with the same runtime folder.
+        GatewayError: another gateway runs, as far as its socket or the lock on the store tells.
     """
     settings = loaded.settings
-    _stay_alone(settings.runtime_dir)
+    _stay_alone(settings.runtime_dir, settings.store.dir / "outbox.db")
     cameras = Cameras(settings)
     cameras.start()
     try:
@@ -49,14 +53,35 @@ def run(loaded: Loaded, asked: Sequence[str] = (), root: Path = Path("/")) -> in
     return daemon.run()
 
 
-def _stay_alone(folder: Path) -> None:
-    """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing."""
+def _stay_alone(folder: Path, store: Path) -> None:
+    """Two gateways would take camera, store and client id from each other; a dead one's socket answers nothing.
+
+    One that may not be asked, because it is another user's, may be alive. One with a runtime folder of its own, or too
+    busy to answer, is known by the store that it has open.
+    """
     path = folder / SOCKET_NAME
     try:
         ask(path, {"ask": "status"}, ALONE_SECONDS)
+    except NotAllowed as error:
+        raise GatewayError(
+            f"{error}: another gateway runs here, or sudo was forgotten",
+            "ask the one that runs: sudo gateway status; where none does: sudo systemctl start camera-gateway",
+        ) from None
     except GatewayError:
+        _leave_the_store(store)
         return
     raise GatewayError(
         f"another gateway is running (it answers on {path})",
         "stop it first: systemctl stop camera-gateway; or ask it: gateway status",
     )
+
+
+def _leave_the_store(path: Path) -> None:
+    until = time.monotonic() + LOOK_SECONDS
+    while (holder := holder_of(path)) is not None:
+        if time.monotonic() >= until:
+            raise GatewayError(
+                f"another gateway runs here: process {holder} has the store {path} open",
+                f"look at it: ps -fp {holder}; stop it first: sudo systemctl stop camera-gateway",
+            )
+        time.sleep(0.1)
