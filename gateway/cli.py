@@ -103,6 +103,11 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", parents=[configured], help="what the running daemon says of itself, as JSON")
     status.set_defaults(work=_status)
+    confirm = commands.add_parser(
+        "confirm-view", parents=[configured], help="say that masks and zones fit what a camera sees now"
+    )
+    confirm.add_argument("camera", nargs="?", metavar="CAMERA", help="may be left out where there is only one")
+    confirm.set_defaults(work=_confirm_view)
     lines = commands.add_parser(
         "logs", parents=[configured], help="the latest log lines, those of earlier runs and boots included"
     )
@@ -254,6 +259,25 @@ def _logs(options: argparse.Namespace) -> int:
     if not found:
         sys.stderr.write(f"gateway: no log lines are kept in {settings.store.dir} or {settings.runtime_dir}\n")
     sys.stdout.writelines(f"{diary.readable(line)}\n" for line in found)
+    return 0
+
+
+def _confirm_view(options: argparse.Namespace) -> int:
+    from gateway.configuration.loading import load
+    from gateway.control import SOCKET_NAME, ask
+
+    path = load(options.config, options.set).settings.runtime_dir / SOCKET_NAME
+    camera = options.camera
+    if camera is None:
+        names = list(ask(path, {"ask": "status"})["cameras"])
+        if len(names) > 1:
+            sys.stderr.write(f"gateway: name the camera, one of {', '.join(names)}: gateway confirm-view CAMERA\n")
+            return 2
+        camera = names[0]
+    if camera not in ask(path, {"ask": "confirm-view", "camera": camera})["confirmed"]:
+        hint = "look for its name and its fault in: sudo gateway status"
+        raise GatewayError(f"{camera}: there is no such camera, or its process does not run now", hint)
+    sys.stdout.write(f"{camera}: masks and zones fit what it sees now; its pictures may leave\n")
     return 0
 
 

@@ -44,7 +44,7 @@ def test_every_command_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     """What `gateway --help` lists has its entry in the manual page."""
     with pytest.raises(SystemExit):
         main(["--help"])
-    commands = re.findall(r"^    ([a-z]+)  ", capsys.readouterr().out, re.MULTILINE)
+    commands = re.findall(r"^    ([a-z-]+)  ", capsys.readouterr().out, re.MULTILINE)
     assert len(commands) >= 8
-    named = set(re.findall(r"^\.BI?R? \"?([a-z]+)", page(), re.MULTILINE))
+    named = set(re.findall(r"^\.BI?R? \"?([a-z-]+)", page(), re.MULTILINE))
     assert set(commands) - named == set()

@@ -36,6 +36,7 @@ class Cameras:
             Eye(
                 camera.model_dump(mode="json"),
                 moved=self.memory.moved(camera.name),
+                forgotten=self.memory.unreadable,
                 reboot=self.reboot,
                 sharpness=self.sharpness.of(camera.name, "x".join(map(str, camera.analysis))),
             )

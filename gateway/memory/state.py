@@ -133,6 +133,8 @@ class Memory:
         self._boot = boot
         self._later = later
         self._moved = before.moved if before is not None else ()
+        self.unreadable = "*" in self._moved
+        """Whether there is something that cannot be read: every view then counts as moved."""
         self.commands = before.commands if before is not None else ()
         """Ids of the latest commands."""
         self.spread = before.spread if before is not None else (None, None)

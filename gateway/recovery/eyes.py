@@ -77,12 +77,13 @@ class Eye:
         camera: Mapping[str, Any],
         *,
         moved: bool = False,
+        forgotten: bool = False,
         reboot: Reboot | None = None,
         sharpness: Sharpness | None = None,
     ) -> None:
         self.camera = camera
         self.name = str(camera["name"])
-        self.known = Known(self.name, moved=moved)
+        self.known = Known(self.name, moved=moved, forgotten=forgotten)
         self.process = EyeProcess(self.name)
         self._sharpness = sharpness or Sharpness("")
         stall = float(camera["stall_s"])

@@ -23,11 +23,13 @@ AGAIN = "it is started again by itself"
 class Known:
     """One camera, as far as it has told."""
 
-    def __init__(self, name: str, *, simulated: bool = False, moved: bool = False) -> None:
+    def __init__(self, name: str, *, simulated: bool = False, moved: bool = False, forgotten: bool = False) -> None:
         self.name = name
         self.simulated = simulated
         self.moved = moved
         """The view has moved and nobody has confirmed it: latched by the daemon over restarts."""
+        self._forgotten = forgotten
+        """It counts as moved because what was remembered of it cannot be read."""
         self.state = "off"
         """ok, covered, defocused, moved, frozen, off: as in up/camera."""
         self.code = STARTING
@@ -140,7 +142,11 @@ class Known:
         self.state = note["view"] if note["view"] != "ok" or not self.moved else "moved"
         self.code = "ok" if self.state == "ok" else f"view-{self.state}"
         self.reason = "" if self.state == "ok" else f"the picture is {self.state}"
-        self.hint = "confirm that masks and zones still fit" if self.moved else ""
+        self._forgotten = self._forgotten and self.moved
+        if self.state == "moved" and self._forgotten:
+            self.reason = "what was remembered of the view cannot be read, so that it counts as moved"
+        look = "look whether masks and zones still fit what it sees, then"
+        self.hint = f"{look}: sudo gateway confirm-view {self.name}" if self.moved else ""
         self.beat = note
         self.running = self.opened = True
         self.waits = False
