@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -236,13 +237,29 @@ def test_a_page_from_nowhere_is_refused(gateway: Gateway, after: object) -> None
 
 
 def test_a_store_that_cannot_be_made_silences_nobody(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
-    """Where the store's folder can never be made the corner is watched all the same, and the fault is told."""
+    """Where the store's folder can never be made the corner is watched all the same, and the summary says so."""
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")])
     gateway.state.write_text("a file stands where the folder should be")
     gateway.start()
     try:
         sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
         wait_for(lambda: gateway.status()["health"]["outbox"]["problem"], "the store's problem")
+        wait_for(lambda: "link up, store FAILED: in memory only" in gateway.status()["summary"], "the summary")
         assert gateway.camera()["state"] in {"off", "ok", "moved"}
+    finally:
+        assert gateway.stop() == 0
+
+
+def test_the_summary_tells_faults_that_cameras_and_link_do_not_show(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer
+) -> None:
+    """A mask that is gone stands in the one line, behind a camera that works; a store that works does not (control)."""
+    changes = {"mask_file": json.dumps(str(tmp_path / "mask.png"))}
+    gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")], **changes).start()
+    try:
+        sniffer.wait_until(lambda _: events(sniffer, "health"), "the fault to be told")
+        wait_for(lambda: gateway.status()["summary"].startswith("cam0 ok, link up, "), "camera and link")
+        assert "cam0/mask" in gateway.status()["summary"].split(", ")
+        assert "store" not in gateway.status()["summary"]
     finally:
         assert gateway.stop() == 0

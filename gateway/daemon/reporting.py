@@ -184,14 +184,18 @@ class Reports:
         return news
 
     def line(self) -> str:
-        """Return in a line how we are, for `systemctl status`."""
+        """Return in a line how we are, for `systemctl status`: cameras, link, and each fault that these hide."""
         cameras = [
             f"{eye.name} {eye.known.state}" + (f" ({eye.known.code})" if eye.known.state == "off" else "")
             for eye in self._eyes
         ]
         link = self._now_link
         why = f" ({link['reason']})" if link["reason"] else ""
-        return ", ".join([*cameras, "link up" if link["connected"] else f"link down{why}"])
+        parts = [*cameras, "link up" if link["connected"] else f"link down{why}"]
+        if self._now_store.get("problem"):
+            parts.append("store FAILED" + (": in memory only" if self._now_store.get("volatile") else ""))
+        shown = {"gateway/store", *(f"{eye.name}/{eye.known.code}" for eye in self._eyes)}
+        return ", ".join([*parts, *(code.removeprefix("gateway/") for code in self._told_codes if code not in shown)])
 
     def faults(self) -> dict[tuple[str, str], Fault]:
         """Return what is wrong now, by camera and code."""
