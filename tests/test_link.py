@@ -137,7 +137,7 @@ def test_nothing_is_lost_while_the_broker_is_away(tmp_path: Path, mosquitto: Mos
         else:
             mosquitto.signal(signal.SIGKILL if how == "kill" else signal.SIGTERM)
             made += [gateway.make(Rank.ALARM) for _ in range(20)]
-            wait_for(lambda: gateway.link.status()["reason"] in {"refused", "lost"}, "the loss to be noticed")
+            wait_for(lambda: gateway.link.status()["reason"] in {"refused", "lost", "closed"}, "the loss to be noticed")
             mosquitto.start()
         wait_for(lambda: gateway.link.status()["connected"], f"connection {round_}")
     if how == "kill":

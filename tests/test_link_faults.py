@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from gateway.uplink.broker import Broker
+from gateway.uplink.mqtt import Connection
+from gateway.uplink.reasons import of_code, of_silent_close
 from gateway.wire.draft import Rank
-from tests.conftest import ROOT, Gateway
+from tests.conftest import ADDRESS, ROOT, Gateway
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.strange_broker import Strange, reason_of
 
@@ -125,6 +127,34 @@ def test_a_taken_over_client_id_is_told_and_waited_for(tmp_path: Path) -> None:
         wait_for(lambda: gateway.link.status()["next_attempt_s"], "the next attempt to be known")
         assert gateway.link.status()["next_attempt_s"] > gateway.backoff.cap
         gateway.stop()
+
+
+def test_a_client_id_that_is_taken_again_and_again_is_told(tmp_path: Path, mosquitto: Mosquitto) -> None:
+    """A real broker that takes us off without a word is told as that at first, and then as what it probably is."""
+    gateway = Gateway(tmp_path / "store", mosquitto.broker).start()
+    reasons = []
+    for times in range(1, 4):
+        wait_for(lambda: gateway.link.status()["connects"] == times, "a connection")  # noqa: B023 (called in this round)
+        if times == 3:
+            gateway.link.spread(3600.0, 3600.0)  # so that the last reason stays for as long as we look at it
+        other = Connection(mosquitto.broker, ADDRESS.gateway)
+        other.open()
+        wait_for(lambda: other.wait(0.1), "the other to be taken in")  # noqa: B023
+        wait_for(lambda: gateway.link.status()["reason"] or gateway.link.status()["connects"] > times, "the loss")  # noqa: B023
+        reasons.append(gateway.link.status())
+        other.close()
+    assert "Unspecified" not in str(reasons)
+    assert reasons[0]["reason"] in {"closed", None}  # None: it is back already
+    assert reasons[-1]["reason"] == "probably-taken-over"
+    assert "copy of this card" in reasons[-1]["hint"]
+    gateway.stop()
+
+
+def test_no_reason_is_without_a_next_step() -> None:
+    """What is told of a broker always has a hint that somebody can follow: the self-test prints it below a failure."""
+    told = [of_code(code, "x") for code in range(0x80, 0xA3)]
+    told += [of_silent_close(welcome=welcome) for welcome in (True, False)]
+    assert [reason for reason in told if not reason.hint or "nothing to do" in reason.hint] == []
 
 
 def test_a_broker_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:

@@ -34,6 +34,11 @@ class Backoff:
         self._rng = rng or random.Random()
         self._failures = 0
 
+    @property
+    def longest(self) -> float:
+        """The longest delay that `first` and `next` may give, in seconds."""
+        return max(self.spread, 1.5 * self.cap)
+
     def first(self) -> float:
         """Return the delay before the first connection of this run."""
         self._switched_on = True

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import LinkError
+from gateway.uplink import reasons
 from gateway.uplink.backoff import Backoff
 from gateway.uplink.dispatch import Dispatch
 from gateway.uplink.happened import Acked, Connected, Heard, LostError
@@ -33,6 +34,12 @@ SESSION_SECONDS = 60
 """The broker keeps the session so long, and with it a command: an older command would be refused anyway."""
 STEADY_SECONDS = 60.0
 """A connection that lasted so long ends the back-off."""
+SOON_SECONDS = 10.0
+CLOSED_SOON = 3
+"""So many connections in a row that the broker closed, soon and without a word: another device has our client id.
+
+Soon is as long as the other may wait before it comes back: it is a gateway like this one, with a copy of the card.
+"""
 
 
 class Link:
@@ -72,6 +79,8 @@ class Link:
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._dispatch = Dispatch(root, spool, self._poke, backlog_rate, confirm_centre=confirm_centre)
         self._thread = threading.Thread(target=self._run, name="deliver", daemon=True)
+        self._closed_soon = 0
+        """Connections in a row that the broker closed soon and without a word. Of the deliver thread."""
         self._lock = threading.Lock()
         # Guarded by _lock.
         self._state: dict[str, Any] = {
@@ -181,6 +190,10 @@ class Link:
         """Note the end of a connection; return the delay before the next."""
         reason = error.reason if isinstance(error, LostError) else Reason("settings", str(error), error.hint)
         self._dispatch.closed()
+        soon = lasted < max(SOON_SECONDS, self._backoff.longest)
+        self._closed_soon = self._closed_soon + 1 if soon and reason.code == "closed" else 0
+        if self._closed_soon >= CLOSED_SOON:
+            reason = reasons.of_repeated_close(self._closed_soon)
         with self._lock:
             was_connected = self._state["connected"]
             self._state |= {"connected": False, "since": None}

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 WILL_DELAY_SECONDS = 20
 """A connection that comes back so soon was never away: MQTT 5 brokers keep the will back."""
 
+UNSPECIFIED = 0x80
+"""What paho says of a connection that just ended; of an error on the socket it logs what that was."""
+
 
 class Connection:
     """One connection to the broker, from CONNECT to the end; used by the thread that made it only."""
@@ -198,8 +201,12 @@ class Connection:
             alert = reasons.of_alert(self._alert)
             if alert is None and self._broker.tls and not self._welcome:
                 alert = reasons.of_silent_tls(with_certificate=self._broker.cert is not None)
-            text = "the broker closed it" if flags.is_disconnect_packet_from_server else self._alert or str(code)
-            self._end = alert or reasons.of_code(code.value, text)
+            said = flags.is_disconnect_packet_from_server
+            if alert is None and code.value == UNSPECIFIED and not (said or self._alert):
+                alert = reasons.of_silent_close(welcome=self._welcome)
+            self._end = alert or reasons.of_code(
+                code.value, "the broker closed it" if said else self._alert or str(code)
+            )
 
     def _on_publish(self, _client: Any, _data: Any, mid: int, code: Any, _properties: Any) -> None:
         self._found.append(Acked(mid, code.value))

@@ -46,28 +46,31 @@ class Reason:
     hint: str
 
 
+IT_PASSES = "it should pass; when it lasts, ask the broker's administrator"
+A_COPY = "look for a second device with a copy of this card; each needs its own identity"
+
 _CONNECT = {
     0x81: ("protocol", "the broker could not read our connect packet", "is the port that of an MQTT broker?"),
     0x84: ("protocol", "the broker does not speak this version of MQTT", 'set the broker\'s protocol to "3.1.1"'),
     0x85: ("client-id", "the broker does not accept our client id", "it must be the certificate's common name"),
     0x86: ("credentials", "bad user name or password", "check user name and password with the broker's administrator"),
     0x87: ("forbidden", "not authorised", "check this gateway's user name, password and rights at the broker"),
-    0x88: ("unavailable", "the broker says that it is unavailable", "nothing to do here: it is tried again"),
-    0x89: ("busy", "the broker says that it is busy", "nothing to do here: it is tried again"),
+    0x88: ("unavailable", "the broker says that it is unavailable", IT_PASSES),
+    0x89: ("busy", "the broker says that it is busy", IT_PASSES),
     0x8A: ("banned", "the broker has banned this gateway", "ask the broker's administrator"),
-    0x8B: ("shutting-down", "the broker is shutting down", "nothing to do here: it is tried again"),
+    0x8B: ("shutting-down", "the broker is shutting down", IT_PASSES),
     0x8D: ("keepalive", "the broker did not hear from us in time", "the link is slow or lossy"),
     TAKEN_OVER: (
         "taken-over",
         "another device connected with our client id",
-        "look for a second device with a copy of this card; each needs its own identity",
+        A_COPY,
     ),
     0x93: ("window", "we sent more than the broker had asked for", "report this: it is a fault of the gateway"),
     PACKET_TOO_LARGE: ("too-large", "the broker found a packet too large", "raise its largest packet to 64 KiB"),
     0x97: ("quota", "a quota at the broker is used up", "ask the broker's administrator"),
     0x9C: ("moved", "the broker says: use another server", "correct the broker's address"),
     0x9D: ("moved", "the broker has moved", "correct the broker's address"),
-    0x9F: ("rate", "the broker limits the rate of connections", "nothing to do here: it is tried again"),
+    0x9F: ("rate", "the broker limits the rate of connections", IT_PASSES),
 }
 
 _CERTIFICATE = {
@@ -90,7 +93,26 @@ def of_code(code: int, name: str) -> Reason:
     """Return the reason behind a CONNACK or DISCONNECT code."""
     if code in _CONNECT:
         return Reason(*_CONNECT[code])
-    return Reason("lost", f"the connection was lost ({name})", "nothing to do here: it is tried again")
+    return Reason(
+        "lost", f"the connection was lost ({name})", "when it comes again, look at the network: cable, signal"
+    )
+
+
+def of_silent_close(*, welcome: bool) -> Reason:
+    """Return the reason when the broker closed the connection and did not say why.
+
+    Args:
+        welcome: it had taken us in; otherwise it may be no broker at all.
+    """
+    if welcome:
+        return Reason("closed", "the broker closed the connection", "when it comes again, look at the broker's log")
+    return Reason("lost", "the broker closed the connection before it answered", "is the port that of an MQTT broker?")
+
+
+def of_repeated_close(times: int) -> Reason:
+    """Return the reason when it did so again and again: mosquitto 2.0 does so where a client id is taken over."""
+    text = f"the broker closed {times} connections in a row without a word: another device probably has our client id"
+    return Reason("probably-taken-over", text, A_COPY)
 
 
 def of_error(error: Exception, host: str, port: int) -> Reason:
