@@ -116,6 +116,34 @@ def test_brackets_beyond_reason_fall_back_on_the_last_good(tmp_path: Path) -> No
     assert (loaded.in_force, loaded.settings) == ("last-good", good)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        'area = north\n[store]\n# on a stick\ncap_mb = 64\ndir = "{}"  # its own\n[report]\n',
+        "[store]\ndir = '{}'\n[[cameras]\nfps = 3\n",
+    ],
+)
+def test_a_typing_error_does_not_hide_a_store_of_its_own(tmp_path: Path, text: str) -> None:
+    """What is no TOML still says where its store is, and the last good configuration that is kept there."""
+    good = load(None, [f"store.dir={tmp_path}"], {}).settings
+    keep_as_last_good(good)
+    loaded = load(write(tmp_path, text.format(tmp_path)), (), {})
+    assert (loaded.in_force, loaded.settings) == ("last-good", good)
+    with pytest.raises(SettingsError):  # the control: of another table it is not the store's
+        load(write(tmp_path, f'x = [\n[store]\n[other]\ndir = "{tmp_path}"\n'), (), {"STATE_DIRECTORY": "/absent"})
+
+
+@pytest.mark.parametrize(("kept", "why"), [(None, "is not there"), ("{", "cannot be used either")])
+def test_where_the_last_good_was_looked_for_is_told(tmp_path: Path, kept: str | None, why: str) -> None:
+    """Who is left without a configuration reads where the last good one was looked for, and how to point to it."""
+    if kept is not None:
+        (tmp_path / LAST_GOOD).write_text(kept, encoding="utf-8")
+    with pytest.raises(SettingsError, match="not valid TOML") as caught:
+        load(write(tmp_path, "area = "), (), {"STATE_DIRECTORY": str(tmp_path)})
+    assert f"{tmp_path / LAST_GOOD}, {why}" in caught.value.hint
+    assert "--set store.dir=DIR" in caught.value.hint
+
+
 def test_a_damaged_last_good_is_not_used(tmp_path: Path) -> None:
     """A last good configuration that cannot be read does not hide the complaint about the file."""
     (tmp_path / LAST_GOOD).write_text("{", encoding="utf-8")

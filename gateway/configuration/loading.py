@@ -6,9 +6,11 @@ Runs once, on the main thread, before a camera is touched.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import re
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
+STORE_DIR = re.compile(
+    r"""^[ \t]*\[store\][^\[]*?^[ \t]*dir[ \t]*=[ \t]*["']([^"'\n]+)["'][ \t]*(?:#.*)?$""", re.MULTILINE
+)
+"""Where a file says that its store is, though it is no TOML as a whole: a typing error elsewhere must not hide it."""
 
 
 @dataclass(frozen=True)
@@ -78,8 +84,13 @@ def load(
         try:
             settings = Settings.model_validate_json(kept.read_bytes())
             must(settings)
-        except (OSError, ValidationError, ValueError, SettingsError):
-            raise error from None
+        except (OSError, ValidationError, ValueError, SettingsError) as refused:
+            if isinstance(refused, FileNotFoundError | NotADirectoryError):
+                why = "is not there"
+            else:
+                why = f"cannot be read: {refused.strerror}" if isinstance(refused, OSError) else "cannot be used either"
+            where = f"the last good configuration, {kept}, {why}; for a store elsewhere: --set store.dir=DIR"
+            raise SettingsError(str(error), f"{error.hint}; {where}") from None
         return Loaded(settings, "last-good", errors=str(error).splitlines(), file=file or DEFAULT_FILE)
     return loaded
 
@@ -224,12 +235,16 @@ def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str
             return Path(text.partition("=")[2].strip("\"'"))
     if named := environ.get("GATEWAY_STORE__DIR"):
         return Path(named)
-    try:
-        written = tomllib.loads((file or DEFAULT_FILE).read_text(encoding="utf-8"))
-        return Path(written["store"]["dir"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        default = Settings.model_fields["store"].default.dir
-        return Path(environ.get("STATE_DIRECTORY", default))
+    written = b""
+    with contextlib.suppress(OSError):
+        written = (file or DEFAULT_FILE).read_bytes()
+    text = written.decode("utf-8", "replace")
+    with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
+        return Path(tomllib.loads(text)["store"]["dir"])
+    if found := STORE_DIR.search(text):
+        return Path(found[1])
+    default = Settings.model_fields["store"].default.dir
+    return Path(environ.get("STATE_DIRECTORY", default))
 
 
 def _toml_value(value: Any) -> str:
