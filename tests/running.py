@@ -97,7 +97,11 @@ class Gateway:
             if self.root is not None:  # the same daemon, on a made-up machine
                 command[1:] = ["-c", ON_A_MACHINE, str(self.config), str(self.root)]
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environ)
-        wait_for(self.answers, f"the gateway to answer; see {self.log}")
+        try:
+            wait_for(self.answers, f"the gateway to answer; see {self.log}")
+        except AssertionError:
+            self.stop()  # the test has no chance to
+            raise
         return self
 
     def answers(self) -> bool:
