@@ -222,8 +222,22 @@ def test_check_says_what_will_hardly_work(
     assert main(["config", "check", "--config", str(write(tmp_path, text))]) == 0
     said = capsys.readouterr().err
     assert all(word in said for word in ("streets (did you mean street?)", "/absent/mask.png", "relative"))
-    assert main(["config", "check", "--config", str(SAMPLE)]) == 0
+    good = 'area = "north"\n[[cameras]]\nmasks = [[[0.0, 0.0], [0.2, 0.0], [0.2, 0.2]]]\n'
+    assert main(["config", "check", "--config", str(write(tmp_path, good))]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_check_says_what_the_sample_leaves_open(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who changes nothing is told that the device is in no area, and that whole pictures leave it."""
+    for key in [key for key in os.environ if key.startswith("GATEWAY_")]:
+        monkeypatch.delenv(key)
+    assert main(["config", "check", "--config", str(SAMPLE)]) == 0
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2
+    assert "area: unassigned" in said[0]
+    assert "cameras.0.masks: no privacy masks: whole pictures leave" in said[1]
 
 
 def test_check_says_what_it_has_read(

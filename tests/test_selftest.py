@@ -58,6 +58,7 @@ def test_a_good_corner_passes(corner: Gateway, sniffer: Sniffer) -> None:
         "ok",
     )
     assert code in {FINE, WARNINGS}
+    assert "no privacy masks: whole pictures leave" in checks["camera.cam0"]["message"]
     assert check_contract(sniffer) >= 1
 
 
@@ -70,9 +71,23 @@ def test_a_running_daemon_is_asked(corner: Gateway, sniffer: Sniffer) -> None:
         code, checks = selftest(corner.config)
         assert set(without_device(checks).values()) == {"ok"}
         assert "asking the running gateway" in checks["daemon.running"]["message"]
+        assert "no privacy masks: whole pictures leave" in checks["camera.cam0"]["message"]
         assert code in {FINE, WARNINGS}
         assert corner.camera()["restarts"] == 0
         assert len(sniffer.payloads("/up/status")) == 1
+    finally:
+        corner.stop()
+
+
+def test_masks_are_not_missed_where_there_are_some(corner: Gateway) -> None:
+    """A camera with a privacy mask is not said to send whole pictures, alone or beside the daemon (control)."""
+    masks = "--set=cameras.0.masks=[[[0.0,0.0],[0.1,0.0],[0.1,0.1]]]"
+    broker = "--set=broker.url=mqtt://127.0.0.1:1"  # not what is asked here
+    assert "privacy" not in selftest(corner.config, masks, broker)[1]["camera.cam0"]["message"]
+    corner.start()
+    try:
+        corner.wait_camera("ok")
+        assert "privacy" not in selftest(corner.config, masks)[1]["camera.cam0"]["message"]
     finally:
         corner.stop()
 

@@ -16,7 +16,7 @@ from gateway.errors import SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
 if TYPE_CHECKING:
-    from gateway.configuration.settings import BrokerSettings, Settings
+    from gateway.configuration.settings import BrokerSettings, CameraSettings, Settings
 
 
 def broker_of(settings: BrokerSettings) -> Broker:
@@ -49,13 +49,24 @@ def broker_of(settings: BrokerSettings) -> Broker:
     )
 
 
+def unmasked(camera: CameraSettings) -> str:
+    """Return what has to be known of a camera without privacy masks; nothing, where it has some."""
+    return "" if camera.masks or camera.mask_file else "no privacy masks: whole pictures leave"
+
+
 def doubts(settings: Settings) -> list[str]:
     """Return what is allowed and will hardly work: files that are not there, a camera that is none; a line each."""
     found = []
+    if settings.area == "unassigned":
+        found.append("area: unassigned; set it to the district's name, as the centre has it")
     files = {f"broker.{name}": getattr(settings.broker, name) for name in ("ca_file", "cert_file", "key_file")}
     for number, camera in enumerate(settings.cameras):
         files[f"cameras.{number}.mask_file"] = camera.mask_file
         source = parse(camera.source)
+        if source.kind != "street" and unmasked(camera):
+            found.append(
+                f"cameras.{number}.masks: {unmasked(camera)}; draw what must not be seen, or leave it so knowingly"
+            )
         if source.kind == "recording" and not Path(source.place).exists():
             meant = "".join(difflib.get_close_matches(source.place, OPTIONS, 1))
             guess = f" (did you mean {meant}?)" if meant else ""

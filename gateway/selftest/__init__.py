@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from gateway.configuration.credentials import unmasked
 from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, NotAllowed, NotRunning, ask
 from gateway.device import health
@@ -166,7 +167,9 @@ def _running(loaded: Loaded, status: dict[str, Any]) -> Iterator[Check]:
             hint = f"set the source of {name} to the real camera"
             yield Check(f"camera.{name}", "warning", "delivers the SIMULATED corner", hint)
         elif camera["state"] == "ok":
-            yield Check(f"camera.{name}", "ok", f"{camera.get('fps', 0)} frames/s")
+            masks = ", ".join(filter(None, [unmasked(each) for each in loaded.settings.cameras if each.name == name]))
+            text = f"{camera.get('fps', 0)} frames/s{', ' if masks else ''}{masks}"
+            yield Check(f"camera.{name}", "ok", text)
         else:
             yield Check(
                 f"camera.{name}",

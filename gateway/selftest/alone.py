@@ -40,6 +40,7 @@ def every_part(loaded: Loaded) -> Iterator[Check]:
 
 def _camera(camera: CameraSettings) -> Iterator[Check]:
     from gateway.camera.opening import without_password
+    from gateway.configuration.credentials import unmasked
     from gateway.errors import MaskError
     from gateway.eye.pipeline import Pipeline, make_mask
     from gateway.eye.source import Source
@@ -76,6 +77,7 @@ def _camera(camera: CameraSettings) -> Iterator[Check]:
         )
     else:
         without = f", without {', '.join(source.lacks)}" if source.lacks else ""
+        without += f", {unmasked(camera)}" if unmasked(camera) else ""
         size = f"{source.size[0]}x{source.size[1]}"
         shown = without_password(camera.source)
         yield Check(name, "ok", f"{shown}: {size}, {rate:.0f} frames/s, light {light:.0f}{without}")
