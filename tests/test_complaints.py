@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from gateway.configuration.complaints import MOST
+from gateway.configuration.complaints import MOST, _keys
 from gateway.configuration.loading import load, load_strict
+from gateway.configuration.settings import Settings
 from gateway.errors import SettingsError
 from tests.configurations import write
 
+SETTINGS = sorted(_keys(Settings))
 BAD: list[tuple[str, list[str]]] = [
     ('area = "Two Words"', ["gateway.toml", "area", '"Two Words"', "a-z, 0-9 and hyphens"]),
     ("area = ", ["gateway.toml", "not valid TOML"]),
@@ -34,6 +36,7 @@ BAD: list[tuple[str, list[str]]] = [
     ("[[cameras]]\nmain = [1280, 720, 3]", ["cameras.0.main", "two numbers", "[640, 360]"]),
     ("[[cameras]]\nmasks = 3", ["cameras.0.masks", "found 3", "polygons", "[[x, y], [x, y], [x, y], ...]"]),
     ('[[cameras]]\nmasks = [[[0, 0], ["a", 1], [1, 1]]]', ["cameras.0.masks.0.1.0", '"a"', "[[x, y], [x, y]"]),
+    ("[[cameras]]\nmain = [3]\nmasks = [[[0, 0], [1]]]", ["cameras.0.main.1", "two numbers", "cameras.0.masks.0.1.1"]),
     ('cameras = "x"', ["cameras", '"x"', "[[cameras]]"]),
     ("cameras = [3]", ["cameras.0", "found 3", "a table of keys"]),
     ("[broker]\nca_file = 3", ["broker.ca_file", "found 3", "a path in quotes"]),
@@ -126,6 +129,19 @@ def test_control_what_was_wrong_is_not_judged_with_its_default(tmp_path: Path) -
         "broker.key_file",
         "cameras.0.name",
     ]
+
+
+JUNK = ["3", "-1", "nan", '""', "true", "[]", "[1]", "[[[]]]", "{}", "{a=1}", '[{id="a"},{id="a"}]', '"mqtt://[x"']
+
+
+@pytest.mark.parametrize("key", [key for key in SETTINGS if key != "store.dir"])
+def test_whatever_stands_in_a_place_is_told_or_taken(tmp_path: Path, key: str) -> None:
+    """A value of any kind in any place gives no other error than ours, in our words, beside other mistakes."""
+    file = write(tmp_path, "[[cameras]]\n[[cameras.zones]]\n")
+    for junk in JUNK:
+        with pytest.raises(SettingsError) as caught:
+            load_strict(file, ["area=X", "cameras.0.masks=[[[0,0],[1]]]", f"{key}={junk}"], {})
+        assert "nput should" not in str(caught.value)
 
 
 def test_the_next_step_names_the_file(tmp_path: Path) -> None:

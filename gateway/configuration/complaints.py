@@ -92,6 +92,8 @@ def _mistakes(error: ValidationError, data: dict[str, Any]) -> list[ErrorDetails
     gone: list[tuple[int | str, ...]] = []
     for _ in range(ROUNDS):
         fresh = [detail for detail in error.errors() if not any(_bears_on(each, detail["loc"]) for each in gone)]
+        if not fresh:
+            break
         found += fresh
         gone += [_leave_out(rest, detail["loc"]) for detail in fresh]
         try:
@@ -113,20 +115,20 @@ def _bears_on(gone: tuple[int | str, ...], location: tuple[int | str, ...]) -> b
 
 def _leave_out(data: Any, location: tuple[int | str, ...]) -> tuple[int | str, ...]:
     """Take out the key under which a mistake is, or of a table in a list all but its name; return the place."""
-    place, last = data, location[:0]
+    place = holder = data
+    last = location[:0]
     for depth, part in enumerate(location):
-        inner = place.get(part) if isinstance(place, dict) else place[int(part)]
-        if isinstance(place, dict):
+        if isinstance(place, dict) and part in place:
             holder, last = place, location[: depth + 1]
-        elif depth == len(location) - 1 and isinstance(location[-2], str) and location[-2] in {"cameras", "zones"}:
-            kept = inner if isinstance(inner, dict) else {}
-            place[int(part)] = {key: kept[key] for key in ("name", "id") if key in kept}
-            return (*location, "") if kept else location
-        if not isinstance(inner, dict | list):
-            break
-        place = inner
+        elif not (isinstance(place, list) and isinstance(part, int) and part < len(place)):
+            break  # what lacks, or what was left out already
+        elif depth == len(location) - 1 and last[-1] in {"cameras", "zones"}:
+            table = place[part] if isinstance(place[part], dict) else {}
+            place[part] = {key: table[key] for key in ("name", "id") if key in table}
+            return (*location, "") if table else location
+        place = place[part]
     if last:
-        holder.pop(last[-1], None)
+        holder.pop(last[-1])
     return last
 
 
