@@ -48,8 +48,9 @@ def test_a_second_gateway_leaves_the_first_alone(gateway: Gateway) -> None:
 
 
 AS_SOMEBODY_ELSE = """
-import codecs, ctypes, os, sys, gateway.daemon.start, gateway.daemon.daemon, gateway.cli; from gateway import logs
-codecs.lookup("ascii")  # this Python itself may be in a folder that the other user must not read
+import codecs, ctypes, os, sys, gateway.cli, gateway.daemon.daemon, gateway.daemon.start, gateway.uplink.mqtt
+from gateway import logs
+[codecs.lookup(name) for name in ("ascii", "idna")]  # this Python's folder may be shut for the other user
 if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
 sys.exit(gateway.cli.main(["run", "--config", sys.argv[1]]))
 """
@@ -263,3 +264,29 @@ def test_the_summary_tells_faults_that_cameras_and_link_do_not_show(
         assert "store" not in gateway.status()["summary"]
     finally:
         assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("how", ["a file", "another user's"])
+def test_a_store_that_cannot_be_used_is_told_in_one_line(open_folder: Path, how: str) -> None:
+    """The log has one line about the store's folder, with what it means and what to do, from the start to the end."""
+    gateway = Gateway(open_folder, None, [make_clip(open_folder / "clip.npy")])
+    (open_folder / "run").mkdir()
+    (open_folder / "run").chmod(0o777)  # whatever the mask of this process is
+    if how == "a file":
+        gateway.state.write_text("here the folder should be")
+    else:
+        gateway.state.mkdir(mode=0o700 if os.getuid() == 0 else 0)
+    with gateway.log.open("wb") as log:
+        command = [sys.executable, "-c", AS_SOMEBODY_ELSE, str(gateway.config)]
+        gateway.process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        wait_for(lambda: "the store cannot be used" in gateway.log.read_text(), "the line")
+        assert gateway.stop() == 0
+    finally:
+        gateway.stop()
+        gateway.state.chmod(0o700)
+    about = [line for line in gateway.log.read_text().splitlines() if str(gateway.state) in line or "Errno" in line]
+    assert len(about) == 1, about
+    assert ("Not a directory" if how == "a file" else "Permission denied") in about[0]
+    assert "only in memory" in about[0]
+    assert "who owns the folder" in about[0]

@@ -117,9 +117,15 @@ def test_a_damaged_file_costs_the_trend_alone(tmp_path: Path, text: str) -> None
     assert json.loads((tmp_path / FILE).read_text())["cam0"]["days"] == [5.0]
 
 
+def refused(work: Any) -> None:
+    """Do it at once, as the daemon does on the thread that waits for the card: that tells what fails, and goes on."""
+    with pytest.raises(FileNotFoundError):
+        work()
+
+
 def test_a_card_that_refuses_costs_the_trend_alone(tmp_path: Path) -> None:
     """When the file cannot be written the trend goes on in memory."""
-    record = Record(tmp_path / "gone", lambda work: work())
+    record = Record(tmp_path / "gone", refused)
     trend = record.of("cam0", "640x360")
     days(trend, [5.0])
     record.tick()

@@ -8,6 +8,7 @@ is reported (reporting.py), how drafts are numbered (intake.py), faults (device/
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import threading
@@ -32,6 +33,7 @@ from gateway.device.notify import ServiceManager
 from gateway.memory.diary import Diary
 from gateway.recovery.linkage import Linkage
 from gateway.uplink.backoff import Backoff
+from gateway.uplink.beside import FOLDER, MEMORY
 from gateway.uplink.commands import Gate
 from gateway.uplink.link import Link
 from gateway.uplink.room import Kept
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
     from gateway.configuration.loading import Loaded
     from gateway.daemon.cameras import Cameras
+    from gateway.uplink.outbox import Outbox
 
 log = logging.getLogger(__name__)
 
@@ -79,10 +82,10 @@ class Daemon:
         self._line = ""
         """What the service manager was told last."""
         self._fatal = False
-        try:
+        with contextlib.suppress(OSError):  # the store will say so, and the corner is watched and reported all the same
             settings.store.dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:  # the store will say so, and the corner is watched and reported all the same
-            log.warning("%s: the store's folder cannot be made: %s", settings.store.dir, error.strerror)
+        self._unkept: set[tuple[str, int]] = set()
+        """Files that could not be written, and why: each is told once. Of the thread `spool`."""
         self._spool = Spool(
             settings.store.dir / "outbox.db",
             cap_bytes=settings.store.cap_mb * 1_000_000,
@@ -156,7 +159,7 @@ class Daemon:
         self._spool.start()
         self._link.start()
         self._reports.begin()
-        self._spool.call(lambda _outbox: self._keep_settings())
+        self._later(self._keep_settings)
         self._memory.begin()
         self._service.ready("watching")
         try:
@@ -202,16 +205,23 @@ class Daemon:
             self._service.status(line)
 
     def _later(self, work: Callable[[], None]) -> None:
-        """Have something done on the thread that may wait for the card."""
-        self._spool.call(lambda _outbox: work())
+        """Have something done on the thread that may wait for the card, and tell when it failed."""
+
+        def tried(outbox: Outbox) -> None:
+            try:
+                work()
+            except OSError as error:
+                told = (str(error.filename or ""), error.errno or 0)
+                if outbox.path != MEMORY and told not in self._unkept:  # otherwise the store has told it for all
+                    self._unkept.add(told)
+                    log.warning("what must survive a restart cannot be written: %s; %s", error, FOLDER)
+
+        self._spool.call(tried)
 
     def _keep_settings(self) -> None:
         """On the thread `spool`: this configuration is good, as far as a start can tell."""
-        try:
-            if self._loaded.in_force != "last-good":
-                keep_as_last_good(self._settings)
-        except OSError as error:
-            log.warning("the last good configuration cannot be kept: %s", error)
+        if self._loaded.in_force != "last-good":
+            keep_as_last_good(self._settings)
 
     def _open_control(self) -> None:
         folder = self._settings.runtime_dir

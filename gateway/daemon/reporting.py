@@ -82,6 +82,7 @@ class Reports:
         self._told_codes: list[str] = []
         self._told_news: list[Any] = []
         self._told_link: tuple[bool, str | None] = (False, None)
+        self._told_volatile = False
         self._cameras = CameraReports(self._say)
         self._boots: list[BootOffset] = []
         self._gap: dict[str, Any] = {}
@@ -238,8 +239,15 @@ class Reports:
         self._link.say(topic, plain(payload))
 
     def _store_news(self) -> None:
-        """Publish boots and gaps when the store knows other ones than were said."""
+        """Publish boots and gaps when the store knows other ones than were said; log when it is given up, and back."""
         store = self._now_store
+        if (volatile := bool(store["volatile"])) != self._told_volatile:
+            self._told_volatile = volatile
+            if volatile:
+                text = "the store cannot be used: %s; events, and what must survive a restart, are only in memory; %s"
+                log.warning(text, store["problem"], store["hint"])
+            else:
+                log.info("the store is in use again: %s", store["path"])
         boots = store.get("boots")
         if boots and boots != self._boots:
             self._boots = boots

@@ -121,8 +121,6 @@ class Diary:
         def work() -> None:
             try:
                 append(self._card, batch)
-            except OSError as error:
-                log.info("log lines cannot be kept on the card: %s", error)
             finally:
                 self._writing = False
 

@@ -99,8 +99,8 @@ class Record:
         self._found: dict[str, Any] = {}
         try:
             self._found = dict(json.loads(self._file.read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            pass
+        except (FileNotFoundError, NotADirectoryError, PermissionError):
+            pass  # there is none, or the whole folder is shut, which the store will say
         except (OSError, ValueError, TypeError) as error:
             log.warning("%s cannot be read, the trend of sharpness begins anew: %s", self._file, error)
 
@@ -126,11 +126,8 @@ class Record:
 def _write(file: Path, text: str) -> None:
     """Write it so that the old one stays until the new one is on the card."""
     fresh = file.with_name(file.name + ".new")
-    try:
-        with fresh.open("w", encoding="utf-8") as out:
-            out.write(text)
-            out.flush()
-            os.fsync(out.fileno())
-        fresh.replace(file)
-    except OSError as error:
-        log.warning("the trend of sharpness cannot be kept: %s", error)
+    with fresh.open("w", encoding="utf-8") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+    fresh.replace(file)

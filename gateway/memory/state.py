@@ -126,7 +126,7 @@ class Memory:
         Args:
             folder: where the file is.
             boot: this boot's id.
-            later: has a function called soon, on a thread that may wait for the card.
+            later: has a function called soon, on a thread that may wait for the card; it tells the OSError that comes.
         """
         before = read(folder)
         self._folder = folder
@@ -221,13 +221,12 @@ class Memory:
         def work() -> None:
             try:
                 write(self._folder, now)
-            except OSError as error:
+            except OSError:
                 self._failed = True
-                log.warning("what must survive a restart cannot be written: %s", error)
                 then(False)  # noqa: FBT003 (whether it was written)
-            else:
-                self._failed = False
-                then(True)  # noqa: FBT003
+                raise
+            self._failed = False
+            then(True)  # noqa: FBT003
 
         self._later(work)
 

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 MEMORY = ":memory:"
 """In place of a path: a store that has no file, and nothing beside it."""
+FOLDER = "see who owns the folder: it must be there and belong to the service, whose user a command needs (sudo)"
+"""What to do where it cannot be used."""
 
 
 def journal_of(path: Path) -> Path:
@@ -85,9 +87,13 @@ def prepare(path: str) -> bool:
     """Make the folder fit to open a store in; return whether a journal is there.
 
     A journal without its store belongs to one that was being set aside when the power went.
+
+    Raises:
+        OSError: there is no such folder, or it may not be used.
     """
     if path == MEMORY:
         return False
+    os.close(os.open(f"{Path(path).parent}/.", os.O_PATH))  # SQLite would not say what is wrong with it
     journal = journal_of(Path(path))
     with contextlib.suppress(OSError):
         _put_back(journal, _kept_journal(path))

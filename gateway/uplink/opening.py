@@ -67,9 +67,7 @@ def open_books(
             beside.set_aside(Path(path), why)
             return books(why)
     except OSError as error:
-        raise StoreError(
-            f"{path}: {error.strerror or error}", "check that the folder exists and belongs to the service"
-        ) from error
+        raise StoreError(f"{path}: {error.strerror or error}", beside.FOLDER) from error
 
 
 def _lying_aside(path: str) -> str:

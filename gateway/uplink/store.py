@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gateway.errors import StoreError
-from gateway.uplink.beside import MEMORY, aside_of, keeping_journal, size_of
+from gateway.uplink.beside import FOLDER, MEMORY, aside_of, keeping_journal, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,7 +49,7 @@ _WORDS = {
     6: _BUSY,
     _FULL: ("has no room", "free space on the card, or raise the store's cap"),
     _READ_ONLY: ("cannot be written", "the card is mounted read-only: it may be worn out"),
-    _CANNOT_OPEN: ("cannot be opened", "check that the folder exists and belongs to the service"),
+    _CANNOT_OPEN: ("cannot be opened", FOLDER),
 }
 
 
@@ -80,6 +80,8 @@ def explain(error: sqlite3.Error, path: str, *, opening: bool = False) -> StoreE
         return Damaged(f"{path} is damaged: {error} ({name})", SET_ASIDE)
     if opening and code in {_READ_ONLY, _CANNOT_OPEN} and _writable(path):
         return Damaged(f"{path} is damaged: its head says that it cannot be written", SET_ASIDE)
+    if code == _READ_ONLY and not _read_only(path):
+        return StoreError(f"{path} cannot be written: {error}", FOLDER)
     what, hint = _WORDS.get(code, (f"failed ({name})", "check the card: it may be worn out or loose"))
     return StoreError(f"{path} {what}: {error}", hint)
 
@@ -192,6 +194,14 @@ def free_bytes(path: str) -> int | None:
     except OSError as error:
         raise StoreError(f"{path}: {error.strerror}", "check the card: it may be worn out or loose") from error
     return found.f_bavail * found.f_frsize
+
+
+def _read_only(path: str) -> bool:
+    """Whether the file system may only be read, as far as it tells."""
+    try:
+        return bool(os.statvfs(Path(path).parent).f_flag & os.ST_RDONLY)
+    except OSError:
+        return False
 
 
 def _writable(path: str) -> bool:
