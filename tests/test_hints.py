@@ -53,6 +53,18 @@ def test_hints_are_of_one_style() -> None:
     assert [hint for text in told for hint in other_style(text)] == []
 
 
+def idle(text: str) -> list[str]:
+    """Texts of a module that send somebody away with nothing: such a hint would stand below a failure."""
+    told = [node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)]
+    return [one for one in told if isinstance(one, str) and one.startswith(("nothing to do", "it is tried again"))]
+
+
+def test_every_hint_is_a_step() -> None:
+    """No hint says that there is nothing to do; one that does is noticed (control)."""
+    assert [hint for path in modules(TREE).values() for hint in idle(path.read_text(encoding="utf-8"))] == []
+    assert len(idle('Reason("lost", "it is lost", "nothing to do here: it is tried again")')) == 1
+
+
 @pytest.mark.parametrize(
     "text",
     [

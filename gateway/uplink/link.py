@@ -254,7 +254,7 @@ class Link:
             now = time.monotonic()
             oldest = dispatch.oldest()
             if oldest is not None and now - oldest > self._broker.ack_timeout:
-                raise LostError(Reason("frozen", "the broker has stopped acknowledging", "it is tried again"))
+                raise LostError(Reason("frozen", "the broker has stopped acknowledging", reasons.IT_PASSES))
             stop_at = self._stop_at
             if stop_at is None:
                 dispatch.send(connection.publish, now)

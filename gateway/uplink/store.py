@@ -37,7 +37,7 @@ LEAST_STORE = 256 << 10
 CHECK_SECONDS = 3.0
 """A large store is not checked to its end at start: what is damaged deeper shows when it is read."""
 
-SET_ASIDE = "nothing to do: it is set aside and a fresh one is made"
+SET_ASIDE = "it is set aside and a fresh one is made; when that comes again, exchange the card"
 
 _FULL, _READ_ONLY, _CANNOT_OPEN = 13, 8, 14
 _DAMAGED = {11, 26}  # SQLITE_CORRUPT, SQLITE_NOTADB
