@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 WORDS = {"zones": 4, "phase": 2, "on the wire": 4, "scene agrees": 4}
 """Columns that share what numbers leave, and their shares: in a narrow terminal words are cut, numbers never."""
 COLUMNS = ("began", "zones", "phase", "lasted", "on the wire", "latency", "scene agrees")
+HEADING = f"    began  {'zones':<24}  lasted  {'events + pictures':<22} latency  what the scene says was there"
 NUMBER_WIDTH = 7
 PROGRESS_SECONDS = 10.0
 """Between two lines of progress where there is no terminal."""
@@ -128,6 +129,8 @@ class PlainScreen:
         for row in view.rows:
             episode = row.episode
             if episode.ended and episode.id not in self._told:
+                if not self._told:
+                    self.say(HEADING)
                 self._told.add(episode.id)
                 zones = ",".join(episode.zones)
                 self.say(

@@ -99,7 +99,8 @@ class Gate:
         if known is None:
             return Refusal(command, name, "unknown", f"allowed are: {', '.join(NAMES)}")
         if not self._spend(mono):
-            return Refusal(command, name, "rate", f"at most {PER_MINUTE:.0f} commands a minute")
+            reason = f"at most {BURST} commands at once and {PER_MINUTE:.0f} a minute: send it again later"
+            return Refusal(command, name, "rate", reason)
         return Command(command, known, args, str(said.get("by", ""))[:64])
 
     def _remember(self, command: str) -> None:
