@@ -49,7 +49,8 @@ class Ring(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line; never waits."""
         self.count += 1  # under the handler's own lock
-        said = " ".join(record.getMessage().split())
+        # A centre words things as it likes: half a character, which no file can hold, or a terminal's commands.
+        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(record.getMessage().split()))
         self.lines.append(f"{record.created:.3f} {record.levelname} {record.name}: {said}"[:LINE_LENGTH])
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from gateway.memory.diary import kept
 from gateway.uplink.broker import Broker
 from gateway.uplink.commands import BURST, REMEMBERED, Command, Gate, Refusal
 from gateway.uplink.mqtt import Connection
@@ -167,6 +168,22 @@ def test_the_log_says_who_asked_where_that_is_known(corner: Gateway, ask: Ask) -
     assert [line.partition(f"({unsigned})")[2] for line in lines if unsigned in line] == [""]
 
 
+@pytest.mark.broker
+@pytest.mark.system
+def test_a_name_that_is_no_text_harms_nobody(corner: Gateway, ask: Ask) -> None:
+    """Half a character and a terminal's commands in who asks: answered, logged in print, told when asked for logs."""
+    command = str(uuid.uuid4())
+    assert ask("ping", command=command, by="\ud800\x1b[2J\nERROR all is lost")["status"] == "done"
+    lines = [line for line in ask("logs")["result"]["lines"] if command in line]
+    assert len(lines) == 1
+    assert lines[0].isprintable()
+    wait_for(lambda: any(command in line for line in kept(corner.state, corner.folder / "run")), "it to be kept")
+    assert not any(line.startswith("ERROR") for line in corner.log.read_text(errors="replace").splitlines())
+    assert ask("ping")["status"] == "done"
+
+
+@pytest.mark.broker
+@pytest.mark.system
 def test_a_snapshot_comes_back_as_media(corner: Gateway, sniffer: Sniffer, ask: Ask) -> None:
     """A snapshot is a JPEG under the command's id; asking again with the same id gives no second picture."""
     command = str(uuid.uuid4())

@@ -20,6 +20,7 @@ from gateway.control import SOCKET_NAME, ask
 from gateway.daemon.cameras import Cameras
 from gateway.daemon.daemon import Daemon
 from gateway.device.holder import holder_of
+from gateway.memory.diary import kept
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Message
@@ -152,19 +153,28 @@ def test_the_socket_of_a_dead_gateway_is_replaced(gateway: Gateway) -> None:
     assert gateway.answers()
 
 
-@pytest.mark.parametrize("topic", ["down/ack", "down/cmd/ping"])
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("down/ack", b"[" * 60_000),
+        ("down/cmd/ping", b"[" * 60_000),
+        ("down/config", rb'{"broker": {"\ud800": 1}}'),
+    ],
+    ids=["ack", "command", "half a character in a wish"],
+)
 def test_nonsense_from_the_centre_is_no_crash(
-    gateway: Gateway, mosquitto: Mosquitto, sniffer: Sniffer, topic: str
+    gateway: Gateway, mosquitto: Mosquitto, sniffer: Sniffer, topic: str, payload: bytes
 ) -> None:
-    """Brackets nested beyond reason, retained by the broker, do not end the daemon, now or after each start."""
+    """Brackets nested beyond reason, or a key that is no text, do not end the daemon, now or after each start."""
     sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
     keeper = Connection(mosquitto.broker, "keeper")
     keeper.open()
     wait_for(lambda: keeper.wait(0.1), "the connection")
-    keeper.publish(f"{ROOT}/{topic}", b"[" * 60_000, 1, retain=True)
+    keeper.publish(f"{ROOT}/{topic}", payload, 1, retain=True)
     wait_for(lambda: keeper.wait(0.1), "the broker's answer")
     keeper.close()
     wait_for(lambda: f"{topic}: " in gateway.log.read_text(), "the nonsense to be told")
+    wait_for(lambda: any(f"{topic}: " in line for line in kept(gateway.state, gateway.folder / "run")), "it to be kept")
     before = len(events(sniffer))
     sniffer.wait_until(lambda _: len(events(sniffer)) > before, "another event")
     assert gateway.answers()
@@ -204,6 +214,32 @@ def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == []
         eye.known.take({"note": "failed", "code": "camera-failed", "message": "no such camera", "hint": "plug it in"})
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == ["camera-failed"]
+
+
+FAILING = """
+import sys; from pathlib import Path; from gateway import logs; from gateway.configuration.loading import load
+from gateway.daemon.start import run
+from gateway.device.notify import ServiceManager
+def feed(self): raise LookupError("a fault of ours")
+ServiceManager.feed = feed
+logs.start(); sys.exit(run(load(Path(sys.argv[1]))))
+"""
+
+
+def test_a_daemon_that_fails_says_why(tmp_path: Path) -> None:
+    """A failure of the daemon itself stands in the kept log and for the next run; a stop does not (control)."""
+    gateway = Gateway(tmp_path, None, [make_clip(tmp_path / "clip.npy")])
+    command = [sys.executable, "-c", FAILING, str(gateway.config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr
+    assert any("LookupError: a fault of ours" in line for line in kept(gateway.state, gateway.folder / "run"))
+    gateway.start()
+    assert gateway.status()["last_exit"] == "LookupError: a fault of ours"
+    assert gateway.stop() == 0
+    gateway.start()
+    assert gateway.status()["last_exit"] == "SIGTERM"
+    assert gateway.stop() == 0
 
 
 def test_a_journal_that_hangs_holds_up_no_end(tmp_path: Path, mosquitto: Mosquitto) -> None:

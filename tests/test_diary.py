@@ -60,6 +60,20 @@ def diary(folder: Path, card: Card, boot: str = "b1") -> Diary:
     return Diary(folder / "card", folder / "run", boot, card.later)
 
 
+def test_what_cannot_be_printed_is_kept_in_print(tmp_path: Path, log: logging.Logger) -> None:
+    """Half a character, which no file can hold, and a terminal's commands are kept as escapes."""
+    card = Card()
+    first = diary(tmp_path, card)
+    log.warning("who asks is %s", "\ud800\x1b[2J\x9b")
+    first.tick(1.0)
+    first.end()
+    assert card.batches == 1
+    expected = r"who asks is \ud800\x1b[2J\x9b"
+    assert [line.partition(": ")[2] for line in logs.latest(1000)][-1] == expected
+    for text in ((tmp_path / "run" / RUN_FILE).read_text(), (tmp_path / "card" / CARD_FILE).read_text()):
+        assert text.splitlines()[-1].endswith(expected)
+
+
 def test_a_kill_loses_a_second(tmp_path: Path, log: logging.Logger) -> None:
     """Lines that no batch has taken yet are in memory after a second, and the next run puts them down."""
     first = diary(tmp_path, Card())

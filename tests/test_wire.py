@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import zlib
@@ -21,6 +23,7 @@ from gateway.wire.message import (
     make_message,
     plain,
     read_label,
+    text_of,
     timestamp,
 )
 
@@ -173,3 +176,17 @@ def test_an_end_is_small() -> None:
     text = plain(inflate(message.payload))
     assert len(message.payload) < 330
     assert len(zlib.compress(text, 9)) > 1.5 * len(message.payload)
+
+
+def test_what_is_no_number_and_no_text_is_still_json() -> None:
+    """A measured nothing is said as null and half a character as `?`, as strict readers want; the rest is as it was."""
+
+    def refuse(name: str) -> None:
+        raise AssertionError(f"{name} is no JSON")
+
+    said = {"lux": math.nan, "gains": [1.5, math.inf, {"red": -math.inf}], "by": "a\ud800b", "ok": "°", "n": 3}
+    for payload in (plain(said), text_of(deflate(said))):
+        found = json.loads(payload.decode("utf-8"), parse_constant=refuse)
+        assert found == {"lux": None, "gains": [1.5, None, {"red": None}], "by": "a?b", "ok": "°", "n": 3}
+    draft = Draft("x", Rank.END, "motion", "cam0", 1.0, "x", "end", body={"speed": math.nan, "by": "\ud800"})
+    assert isinstance(unpack(pack_draft(draft)), Draft)

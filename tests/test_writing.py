@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +69,27 @@ def turns(memory: Path) -> Iterator[Turns]:
     found.turn()
     yield found
     found.outbox.abandon()
+
+
+def test_a_thread_that_dies_leaves_a_store_that_opens(memory: Path) -> None:
+    """A fault of ours ends the spool's thread; its store keeps journal, epoch and messages, and is no damaged one."""
+    turns = Turns(memory / "outbox.db")
+    turns.turn()
+    made, epoch = turns.make(Rank.ALARM), turns.outbox.epoch
+    turns.turn()
+
+    def nonsense(_outbox: Outbox) -> None:
+        raise ZeroDivisionError("a fault of ours")
+
+    turns.spool.call(nonsense)
+    with pytest.raises(ZeroDivisionError):
+        turns.writer.run()
+    del turns
+    gc.collect()  # as the interpreter does at its end: SQLite removes the journal of what is closed
+    with contextlib.closing(Outbox.open(memory / "outbox.db", 64 << 20, 0)) as found:
+        assert found.epoch == epoch
+        assert [each.id for _, each in found.pending("alarm", 0, 10)] == [made.id]
+    assert not (memory / "outbox.db.damaged").exists()
 
 
 def fails(*_given: object, **_named: object) -> None:

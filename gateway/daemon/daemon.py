@@ -51,6 +51,8 @@ log = logging.getLogger(__name__)
 
 ROUND_SECONDS = 0.25
 """The main loop turns at least so often: hung eyes, due reports and the watchdog are seen to."""
+LONGEST_REASON = 200
+"""Characters of why the daemon failed, in up/status and for the next run."""
 LINK_STOP_SECONDS = 1.2
 SPOOL_STOP_SECONDS = 1.2
 
@@ -165,6 +167,10 @@ class Daemon:
         try:
             while not self._reason:
                 self._turn(time.monotonic() + ROUND_SECONDS)
+        except Exception as error:
+            self._reason = f"{type(error).__name__}: {error}"[:LONGEST_REASON]
+            log.critical("the daemon failed: %s", self._reason)  # the traceback reaches only whoever reads stderr
+            raise
         finally:
             self._shut_down()
         return 1 if self._fatal else 0
@@ -241,9 +247,10 @@ class Daemon:
     def _thread_died(self, args: threading.ExceptHookArgs) -> None:
         """A thread that dies takes the process down: half a daemon looks alive and is not."""
         name = args.thread.name if args.thread else "?"
-        log.critical("thread %s died", name, exc_info=(args.exc_type, args.exc_value, args.exc_traceback))  # type: ignore[arg-type]
+        died = (args.exc_type, args.exc_value, args.exc_traceback)
+        log.critical("thread %s died: %s", name, args.exc_value, exc_info=died)  # type: ignore[arg-type]
         self._fatal = True
-        self._reason = self._reason or f"thread {name} died: {args.exc_value}"
+        self._reason = self._reason or f"thread {name} died: {args.exc_value}"[:LONGEST_REASON]
         self._waking.poke()
 
     def _shut_down(self) -> None:

@@ -101,7 +101,8 @@ class Gate:
         if not self._spend(mono):
             reason = f"at most {BURST} commands at once and {PER_MINUTE:.0f} a minute: send it again later"
             return Refusal(command, name, "rate", reason)
-        return Command(command, known, args, str(said.get("by", ""))[:64])
+        by = "".join(each if each.isprintable() else "?" for each in str(said.get("by", ""))[:64])
+        return Command(command, known, args, by)
 
     def _remember(self, command: str) -> None:
         self._seen[command] = None

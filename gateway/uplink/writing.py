@@ -50,6 +50,11 @@ class Writer:
         """Work until the tray says that it is over."""
         try:
             self._work()
+        except BaseException:
+            if (outbox := self._store.outbox) is not None:
+                with beside.keeping_journal(outbox.path):  # without it the next start would take the store for damaged
+                    outbox.abandon()
+            raise
         finally:
             self._end_salvage()
 

@@ -92,13 +92,13 @@ def random_uuid7(unix_seconds: float) -> str:
 def pack_draft(draft: Draft) -> bytes:
     """Return the packet that carries `draft`: `D`, length of the JSON part, JSON, picture."""
     fields = {name: value for name, value in asdict(draft).items() if name != "picture"}
-    head = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+    head = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
     return b"D" + len(head).to_bytes(4, "big") + head + (draft.picture or b"")
 
 
 def pack_note(note: dict[str, Any]) -> bytes:
     """Return the packet that carries a control note: `J`, then JSON."""
-    return b"J" + json.dumps(note, separators=(",", ":"), ensure_ascii=False).encode()
+    return b"J" + json.dumps(note, separators=(",", ":"), ensure_ascii=False).encode(errors="replace")
 
 
 def unpack(packet: bytes) -> Draft | dict[str, Any]:

@@ -8,6 +8,7 @@ MQTT 5 properties. Not here: storing (uplink/outbox.py) and sending (uplink/mqtt
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -90,8 +91,23 @@ def deflate_text(text: bytes) -> bytes:
 
 
 def plain(payload: Mapping[str, Any]) -> bytes:
-    """Return JSON as it is; the first byte is `{`."""
-    return json.dumps(payload, separators=(",", ":"), ensure_ascii=False).encode()
+    """Return JSON as it is; the first byte is `{`.
+
+    What JSON has no word for is said all the same: null for what is no number, `?` for half a character.
+    """
+    try:
+        text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(payload), separators=(",", ":"), ensure_ascii=False)
+    return text.encode(errors="replace")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def inflate(payload: bytes) -> dict[str, Any]:
