@@ -217,7 +217,12 @@ def _config(options: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         sys.stderr.write(f"gateway: {warning}\n")
     if options.what == "show":
-        sys.stdout.write(as_toml(loaded.settings))
+        from gateway.configuration.credentials import without_passwords
+
+        public = without_passwords(loaded.settings)
+        if public != loaded.settings:
+            sys.stderr.write("gateway: user, password and query of cameras' addresses are left out here\n")
+        sys.stdout.write(as_toml(public))
     else:
         from gateway.camera.opening import without_password
         from gateway.configuration.credentials import broker_of, doubts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -12,10 +13,15 @@ from typing import Any
 
 import pytest
 
+from gateway.configuration.loading import load
+from gateway.daemon.cameras import Cameras
+from gateway.daemon.daemon import Daemon
+from gateway.daemon.orders import Orders
 from gateway.memory.diary import kept
 from gateway.uplink.broker import Broker
-from gateway.uplink.commands import BURST, REMEMBERED, Command, Gate, Refusal
+from gateway.uplink.commands import BURST, REFUSALS, REMEMBERED, Command, Gate, Refusal
 from gateway.uplink.mqtt import Connection
+from gateway.wire.draft import Draft
 from gateway.wire.message import inflate, read_label
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import ROOT, Gateway, check_contract, make_clip, states
@@ -96,6 +102,35 @@ def test_too_many_commands_are_refused() -> None:
     assert isinstance(found[-1], Refusal)
     assert found[-1].code == "rate"
     assert isinstance(admit(gate, order(), mono=160.0), Command)
+
+
+def test_an_id_in_capitals_is_the_same_id() -> None:
+    """A desk that writes UUIDs in capitals is answered, under small letters, and cannot do the same twice."""
+    gate, name = Gate(), str(uuid.uuid4())
+    found = admit(gate, order(id=name.upper()))
+    assert isinstance(found, Command)
+    assert found.id == name
+    again = admit(gate, order(id=name))
+    assert isinstance(again, Refusal)
+    assert again.code == "repeated"
+
+
+def test_a_flood_of_commands_is_no_flood_of_answers(tmp_path: Path) -> None:
+    """Of very many refused commands some are answered, then some a minute: events must not wait behind the rest."""
+    loaded = load(Gateway(tmp_path, None, ["street"]).config, (), {})
+    daemon = Daemon(loaded, Cameras(loaded.settings))
+    replies: list[Draft] = []
+    gate = Gate()
+    orders = Orders(gate, daemon._reports, daemon._eyes, replies.append, lambda _: None)
+    with contextlib.closing(daemon._waking):
+        for number in range(2000):
+            payload = order(not_after=time.time() + 30) if number % 2 else b"nonsense"
+            orders.take("down/cmd/ping", payload, retained=False, synced=True)
+    done = [reply for reply in replies if reply.body["status"] == "done"]
+    refused = [reply for reply in replies if reply.body["status"] == "refused"]
+    assert len(done) == BURST
+    assert 5 <= len(refused) <= REFUSALS
+    assert {reply.body["code"] for reply in refused} == {"rate"}
 
 
 def test_a_wrong_clock_cannot_judge_staleness() -> None:

@@ -272,6 +272,70 @@ def test_check_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "hunter2" not in said.out + said.err
 
 
+def test_show_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `config show` prints goes into tickets, too: cameras' addresses stand without passwords, and it says so."""
+    text = '[[cameras]]\nsource = "rtsp://operator:hunter2@10.0.0.7/live"\n'
+    assert main(["config", "show", "--config", str(write(tmp_path, text))]) == 0
+    said = capsys.readouterr()
+    assert tomllib.loads(said.out)["cameras"][0]["source"] == "rtsp://10.0.0.7/live"
+    assert "hunter2" not in said.out + said.err
+    assert "left out" in said.err
+    assert main(["config", "show", "--set", "cameras.0.source=street?seed=3"]) == 0  # the control: nothing to hide
+    said = capsys.readouterr()
+    assert tomllib.loads(said.out)["cameras"][0]["source"] == "street?seed=3"
+    assert "left out" not in said.err
+
+
+def test_a_file_from_a_windows_editor_can_be_used(tmp_path: Path) -> None:
+    """The mark that some editors put before the first letter is passed over, also where the rest is no TOML."""
+    file = tmp_path / "gateway.toml"
+    file.write_bytes(b'\xef\xbb\xbfarea = "north"\r\n')
+    assert load(file, (), {}).settings.area == "north"
+    good = load(None, [f"store.dir={tmp_path}"], {}).settings
+    keep_as_last_good(good)
+    file.write_bytes(b'\xef\xbb\xbf[store]\r\ndir = "' + str(tmp_path).encode() + b'"\r\n[other]\r\nx = \r\n')
+    assert load(file, (), {}).settings == good
+
+
+def test_a_file_that_is_no_utf8_is_told_its_line(tmp_path: Path) -> None:
+    """An accent in another encoding is named with its line, and what to do; positions in bytes help nobody."""
+    file = tmp_path / "gateway.toml"
+    file.write_bytes(b'# corner\narea = "north"\nid = "caf\xe9"\n')
+    with pytest.raises(SettingsError, match=r"line 3 .*UTF-8") as caught:
+        load_strict(file, (), {})
+    assert "UTF-8" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('username = "gw"', "broker.username: "),
+        ('password_file = "{}/secret"', "broker.password_file: not used"),
+        ('username = "gw"\npassword_file = "{}/empty"', "its first line is empty"),
+        ('username = "gw"\npassword_file = "{}/secret"', ""),
+    ],
+    ids=["no password", "no name", "empty", "control"],
+)
+def test_check_says_which_half_of_a_name_and_password_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, words: str
+) -> None:
+    """A name without a password, a password without a name, and an empty one are told before the broker refuses."""
+    (tmp_path / "secret").write_text("hunter2\n", encoding="utf-8")
+    (tmp_path / "empty").write_text("\nhunter2\n", encoding="utf-8")
+    assert main(["config", "check", "--config", str(write(tmp_path, f"[broker]\n{text.format(tmp_path)}\n"))]) == 0
+    said = capsys.readouterr().err
+    assert words in said
+    assert ("broker." in said) == bool(words)
+    assert "hunter2" not in said
+
+
+def test_check_looks_for_a_device_that_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A camera's device that is not there is a warning: a cable may be missing, or the number be another."""
+    text = '[[cameras]]\nsource = "/dev/video77"\n'
+    assert main(["config", "check", "--config", str(write(tmp_path, text))]) == 0
+    assert "cameras.0.source: there is no device /dev/video77" in capsys.readouterr().err
+
+
 def test_check_refuses_what_run_refuses(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A password file that cannot be read fails the check as it would fail the start."""
     text = '[broker]\npassword_file = "/absent/password"\n'

@@ -216,6 +216,30 @@ def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:
         assert [code for camera, code in daemon._reports.faults() if camera == "cam0"] == ["camera-failed"]
 
 
+def test_an_acknowledgement_that_cannot_be_read_is_told(
+    gateway: Gateway, mosquitto: Mosquitto, sniffer: Sniffer
+) -> None:
+    """The centre finds in up/health that its word is no use, and why, until it says something that can be read."""
+
+    def refused() -> str:
+        found = states(sniffer, "health")[-1]
+        assert ("gateway/ack-unreadable" in found["problems"]) == bool(found["link"]["ack_refused"])
+        return str(found["link"]["ack_refused"])
+
+    sniffer.wait_until(lambda _: states(sniffer, "health"), "a report")
+    assert not refused()
+    centre = Connection(mosquitto.broker, "centre")
+    centre.open()
+    wait_for(lambda: centre.wait(0.1), "the connection")
+    centre.publish(f"{ROOT}/down/ack", b'{"epoch": 5}', 1)
+    centre.wait(0.1)
+    sniffer.wait_until(lambda _: "epoch and lanes" in refused(), "the reason")
+    centre.publish(f"{ROOT}/down/ack", b'{"epoch": "0f0f0f0f", "lanes": {}}', 1)
+    centre.wait(0.1)
+    sniffer.wait_until(lambda _: not refused(), "its end")
+    centre.close()
+
+
 FAILING = """
 import sys; from pathlib import Path; from gateway import logs; from gateway.configuration.loading import load
 from gateway.daemon.start import run

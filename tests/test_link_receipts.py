@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from gateway.uplink.mqtt import Connection
+from gateway.uplink.mqtt import LARGEST, Connection
 from gateway.uplink.receipts import read_ack
 from gateway.wire.draft import Rank
 from tests.conftest import ADDRESS, ROOT, Gateway
@@ -44,6 +44,25 @@ def test_what_the_centre_misses_comes_again(tmp_path: Path, mosquitto: Mosquitto
     ack(gateway, media=(5, []))
     wait_for(lambda: gateway.spool.status()["gaps"] == {}, "a gap that the centre knows to be forgotten")
     gateway.stop()
+
+
+def test_the_broker_keeps_what_is_too_long_for_us(mosquitto: Mosquitto) -> None:
+    """A retained message of megabytes would fill a small device's memory with each connect: it never comes here."""
+
+    def heard() -> list[int]:
+        sniffer = Sniffer(mosquitto.broker, (f"{ROOT}/down/#",)).start()
+        sniffer.wait_until(lambda seen: any(payload == b"short" for _, payload, _, _ in seen), "the short one")
+        sniffer.stop()
+        return [len(payload) for _, payload, _, _ in sniffer.seen]
+
+    centre = Connection(mosquitto.broker, "keeper")
+    centre.open()
+    wait_for(lambda: centre.wait(0.1), "the connection")
+    for topic, payload in (("ack", bytes(LARGEST + 1)), ("config", bytes(LARGEST // 2)), ("last", b"short")):
+        centre.publish(f"{ROOT}/down/{topic}", payload, 1, retain=True)
+        wait_for(lambda: centre.wait(0.1), "the broker's answer")
+    centre.close()
+    assert sorted(heard()) == [5, LARGEST // 2]
 
 
 def test_an_ack_of_another_epoch_is_ignored(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:

@@ -16,6 +16,8 @@ from gateway.errors import SettingsError
 from gateway.uplink.broker import Broker, parse_broker_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gateway.configuration.settings import BrokerSettings, CameraSettings, Settings
 
 
@@ -49,6 +51,12 @@ def broker_of(settings: BrokerSettings) -> Broker:
     )
 
 
+def without_passwords(settings: Settings) -> Settings:
+    """Return the configuration as it may be shown: of cameras' addresses user, password and query are left out."""
+    cameras = [camera.model_copy(update={"source": without_password(camera.source)}) for camera in settings.cameras]
+    return settings.model_copy(update={"cameras": cameras})
+
+
 def unmasked(camera: CameraSettings) -> str:
     """Return what has to be known of a camera without privacy masks; nothing, where it has some."""
     return "" if camera.masks or camera.mask_file else "no privacy masks: whole pictures leave"
@@ -67,6 +75,8 @@ def doubts(settings: Settings) -> list[str]:
             found.append(
                 f"cameras.{number}.masks: {unmasked(camera)}; draw what must not be seen, or leave it so knowingly"
             )
+        if source.kind == "v4l2" and not Path(source.place).exists():
+            found.append(f"cameras.{number}.source: there is no device {source.place}; see which are: ls /dev/video*")
         if source.kind == "recording" and not Path(source.place).exists():
             meant = "".join(difflib.get_close_matches(source.place, OPTIONS, 1))
             guess = f" (did you mean {meant}?)" if meant else ""
@@ -77,8 +87,21 @@ def doubts(settings: Settings) -> list[str]:
         for key, path in files.items()
         if path is not None and not os.access(path, os.R_OK)
     ]
+    found += _half_a_login(settings.broker)
     if settings.broker.ca_file is not None and settings.broker.url.startswith("mqtt://"):
         found.append("broker.ca_file: not used, as broker.url does not begin with mqtts://")
     if not settings.store.dir.is_absolute():
         found.append(f"store.dir: {settings.store.dir} is relative to wherever the gateway is started")
     return found
+
+
+def _half_a_login(settings: BrokerSettings) -> Iterator[str]:
+    """Yield what is missing of name and password: the broker would only say that it refuses."""
+    if settings.username and settings.password_file is None and settings.cert_file is None:
+        yield "broker.username: no password is sent; name the file that holds it: broker.password_file"
+    if settings.password_file is None:
+        return
+    if not settings.username:
+        yield "broker.password_file: not used, as broker.username is empty"
+    elif not broker_of(settings).password:
+        yield f"broker.password_file: {settings.password_file}: its first line is empty; the password belongs there"

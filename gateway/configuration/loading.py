@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
 STORE_DIR = re.compile(
-    r"""^[ \t]*\[store\][^\[]*?^[ \t]*dir[ \t]*=[ \t]*["']([^"'\n]+)["'][ \t]*(?:#.*)?$""", re.MULTILINE
+    r"""^[ \t]*\[store\][^\[]*?^[ \t]*dir[ \t]*=[ \t]*["']([^"'\n]+)["'][ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
 """Where a file says that its store is, though it is no TOML as a whole: a typing error elsewhere must not hide it."""
 
@@ -154,14 +154,20 @@ def _absent(path: Path) -> bool:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before the first letter
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such file", "name the file with --config, or leave that away to run on defaults"
         ) from None
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror}", "check its owner and mode") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(
+            f"{path}: line {line} holds a letter that is no UTF-8 (byte 0x{error.object[error.start]:02x})",
+            "save the file as UTF-8, or write that line without accents",
+        ) from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SettingsError(
             f"{path}: is not valid TOML: {error}",
             "correct that line; every key is shown in config/gateway.toml, on a device in "
@@ -238,7 +244,7 @@ def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str
     written = b""
     with contextlib.suppress(OSError):
         written = (file or DEFAULT_FILE).read_bytes()
-    text = written.decode("utf-8", "replace")
+    text = written.decode("utf-8-sig", "replace")
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return Path(tomllib.loads(text)["store"]["dir"])
     if found := STORE_DIR.search(text):

@@ -48,7 +48,7 @@ class Inbox:
             topic, payload, retained = self._waiting.get()
             try:
                 if topic == "down/ack":
-                    link.confirmed(read_ack(payload))
+                    self._ack(payload, link, reports)
                 elif topic == "down/config":
                     self._wish(payload, link, reports)
                 elif topic.startswith("down/cmd/"):
@@ -58,6 +58,16 @@ class Inbox:
             except (ValueError, RecursionError) as error:  # a retained one would come again after every start
                 log.warning("%s: %s", topic, error)
         self._memory.note_commands(gate.seen)
+
+    def _ack(self, payload: bytes, link: Link, reports: Reports) -> None:
+        """Do what the centre says it has and misses, or tell it why not: alarms may wait for its word."""
+        try:
+            if payload.strip():  # an empty one takes back what the broker keeps
+                link.confirmed(read_ack(payload))
+            reports.ack_refused = ""
+        except (ValueError, RecursionError) as error:
+            log.warning("down/ack: %s", error)
+            reports.ack_refused = str(error)[:200]
 
     def _wish(self, payload: bytes, link: Link, reports: Reports) -> None:
         """Do what the centre sets from afar, or tell it why not."""

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from gateway import logs
 from gateway.recovery.launch import Launch
-from gateway.uplink.commands import Command, Gate, Refusal
+from gateway.uplink.commands import REFUSALS, REFUSALS_A_MINUTE, Bucket, Command, Gate, Refusal
 from gateway.wire.draft import Draft, Rank, random_uuid7
 
 if TYPE_CHECKING:
@@ -61,6 +61,9 @@ class Orders:
         self._accept = accept
         self._stop = stop
         self._config = list(config)
+        self._refusals = Bucket(REFUSALS, REFUSALS_A_MINUTE)
+        self._passed_over = 0
+        """Refused commands since the last that was answered."""
         self._snapshots: dict[str, tuple[Command, float]] = {}
         self._selftest: tuple[Command, Launch, IO[bytes], float] | None = None
 
@@ -69,15 +72,23 @@ class Orders:
         found = self._gate.admit(
             topic, payload, retained=retained, wall=time.time(), synced=synced, mono=time.monotonic()
         )
+        if isinstance(found, Command):
+            log.info("command %s (%s)%s", found.name, found.id, f" by {found.by}" if found.by else "")
+            self._carry_out(found)
+        elif not self._refusals.spend(time.monotonic()):
+            self._passed_over += 1
+        else:
+            self._refuse(found, topic, payload)
+
+    def _refuse(self, found: Refusal | None, topic: str, payload: bytes) -> None:
+        if self._passed_over:
+            log.warning("%d more commands were refused and not answered: there were too many", self._passed_over)
+            self._passed_over = 0
         if found is None:
             log.warning("%s: a command without a usable id is ignored: %.80r", topic, payload)
             return
-        if isinstance(found, Refusal):
-            log.warning("command %s (%s) refused: %s", found.name, found.id, found.message)
-            self._reply(found.id, found.name, "refused", found.code, found.message)
-            return
-        log.info("command %s (%s)%s", found.name, found.id, f" by {found.by}" if found.by else "")
-        self._carry_out(found)
+        log.warning("command %s (%s) refused: %s", found.name, found.id, found.message)
+        self._reply(found.id, found.name, "refused", found.code, found.message)
 
     def _carry_out(self, command: Command) -> None:
         match command.name:

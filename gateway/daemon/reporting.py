@@ -91,6 +91,8 @@ class Reports:
         """Over how many seconds connections are spread, as it is in force."""
         self.wish_refused = ""
         """Why the last down/config was not carried out."""
+        self.ack_refused = ""
+        """Why the last down/ack could not be read."""
 
     @property
     def synced(self) -> bool:
@@ -164,7 +166,7 @@ class Reports:
             self._beat_due = heartbeat.next_due(now, self._loaded.settings.report.heartbeat_s, random.random())
             self._beat(dropped)
         cameras = [(eye.known.state, eye.known.code, eye.restarts, eye.ladder.steps) for eye in self._eyes]
-        news = [codes, deepcopy(cameras), self._link_news()]
+        news = [codes, deepcopy(cameras), self._link_news(), self.ack_refused]
         if now >= self._health_due or (news != self._told_news and now >= self._health_again):
             self._told_news = news
             self._health_again = now + HEALTH_SECONDS
@@ -231,9 +233,12 @@ class Reports:
             },
             "dropped": dict(dropped),
             "cameras": {eye.name: eye.known.in_words() for eye in self._eyes},
-            "health": self._health()
-            | {"problems": sorted({*codes, *self._condition.quiet}), "outbox": self._now_store},
+            "health": self._health() | {"problems": sorted({*codes, *self._quiet()}), "outbox": self._now_store},
         }
+
+    def _quiet(self) -> list[str]:
+        """Codes of problems that are no fault events."""
+        return [*self._condition.quiet, *(["gateway/ack-unreadable"] if self.ack_refused else [])]
 
     def _say(self, topic: str, payload: Mapping[str, Any]) -> None:
         self._link.say(topic, plain(payload))
@@ -287,10 +292,11 @@ class Reports:
             heartbeat.health(
                 wall=time.time(),
                 facts=self._condition.facts,
-                problems=[*self._told_codes, *self._condition.quiet],
+                problems=[*self._told_codes, *self._quiet()],
                 outbox={name: said for name, said in self._now_store.items() if name not in ELSEWHERE},
                 link=self._now_link
-                | {"budget": self._budget.status(), "recovery": self._linkage.status(time.monotonic())},
+                | {"budget": self._budget.status(), "recovery": self._linkage.status(time.monotonic())}
+                | {"ack_refused": self.ack_refused},
                 cameras={eye.name: eye.facts() for eye in self._eyes},
                 recovery=self._reboot.status(),
                 rate_share=self._condition.share,

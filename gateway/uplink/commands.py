@@ -24,6 +24,9 @@ REMEMBERED = 256
 BURST = 5
 PER_MINUTE = 12.0
 """Commands in a row, and a minute in the long run; more are refused."""
+REFUSALS = 20
+REFUSALS_A_MINUTE = 60.0
+"""Refused commands in a row, and a minute, that are answered and logged: events must not wait behind the rest."""
 LONGEST_SECONDS = 86_400.0
 """A command that claims to be good for longer than a day was made by a wrong clock."""
 
@@ -48,14 +51,31 @@ class Refusal:
     message: str
 
 
+class Bucket:
+    """Lets some through at once, and then so many a minute."""
+
+    def __init__(self, burst: int, per_minute: float) -> None:
+        """Begin full."""
+        self._burst, self._per_second = float(burst), per_minute / 60.0
+        self._tokens, self._at = float(burst), 0.0
+
+    def spend(self, mono: float) -> bool:
+        """Tell whether one more may pass now, at `mono` seconds on the monotonic clock."""
+        self._tokens = min(self._burst, self._tokens + (mono - self._at) * self._per_second)
+        self._at = mono
+        if self._tokens < 1.0:
+            return False
+        self._tokens -= 1.0
+        return True
+
+
 class Gate:
     """Lets commands in, once each."""
 
     def __init__(self, known: Iterable[str] = ()) -> None:
         """Take the ids that earlier runs have carried out."""
         self._seen: OrderedDict[str, None] = OrderedDict.fromkeys(known)
-        self._tokens = float(BURST)
-        self._tokens_at = 0.0
+        self._bucket = Bucket(BURST, PER_MINUTE)
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -81,9 +101,11 @@ class Gate:
             said = json.loads(payload)
         except ValueError:
             return None
-        if not isinstance(said, dict) or not isinstance(said.get("id"), str) or not UUID.fullmatch(said["id"]):
+        if not isinstance(said, dict) or not isinstance(said.get("id"), str):
             return None
-        command = said["id"]
+        command = said["id"].lower()  # capitals mean the same (RFC 9562, section 4); topics must not differ by them
+        if not UUID.fullmatch(command):
+            return None
         if retained:
             return Refusal(command, name, "retained", "commands must not be retained: they would come again for ever")
         if command in self._seen:
@@ -98,7 +120,7 @@ class Gate:
         known = next((each for each in NAMES if each == name), None)
         if known is None:
             return Refusal(command, name, "unknown", f"allowed are: {', '.join(NAMES)}")
-        if not self._spend(mono):
+        if not self._bucket.spend(mono):
             reason = f"at most {BURST} commands at once and {PER_MINUTE:.0f} a minute: send it again later"
             return Refusal(command, name, "rate", reason)
         by = "".join(each if each.isprintable() else "?" for each in str(said.get("by", ""))[:64])
@@ -108,14 +130,6 @@ class Gate:
         self._seen[command] = None
         while len(self._seen) > REMEMBERED:
             self._seen.popitem(last=False)
-
-    def _spend(self, mono: float) -> bool:
-        self._tokens = min(float(BURST), self._tokens + (mono - self._tokens_at) * PER_MINUTE / 60.0)
-        self._tokens_at = mono
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
 
 
 def _number(found: Any) -> bool:

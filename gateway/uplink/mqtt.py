@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 WILL_DELAY_SECONDS = 20
 """A connection that comes back so soon was never away: MQTT 5 brokers keep the will back."""
 
+LARGEST = 1 << 20
+"""Bytes of the longest message that we take: a longer one fills a small device's memory, a retained one each time."""
+
 UNSPECIFIED = 0x80
 """What paho says of a connection that just ended; of an error on the socket it logs what that was."""
 
@@ -102,6 +105,7 @@ class Connection:
         if self._five:
             properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = self._session
+            properties.MaximumPacketSize = LARGEST  # MQTT 3.1.1 has no word for it
         try:
             self._client.connect(
                 broker.host,

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from typing_extensions import NotRequired, TypedDict  # noqa: UP035 (pydantic wants this one below Python 3.12)
 
 from gateway.wire.fields import (
-    AnyUuid,
+    ANY_UUID_READ,
     Doc,
     Epoch,
     LaneName,
@@ -35,7 +35,7 @@ class Wish(TypedDict):
 class Command(TypedDict):
     """down/cmd/{name}: never retained; carried out once for each id, and answered on up/reply/{id}."""
 
-    id: AnyUuid
+    id: Annotated[str, Doc("UUID of any version; the answer bears it in lower case", pattern=ANY_UUID_READ)]
     not_after: Annotated[float, Doc("Unix seconds; later, or more than a day ahead, it is refused as stale")]
     args: NotRequired[Annotated[dict[str, Any], Doc("snapshot and confirm-view: {camera}; default: the first camera")]]
     by: NotRequired[Annotated[str, Doc("Who asks, for the device's log")]]
