@@ -18,6 +18,8 @@ from gateway.motion.lesson import Lesson
 from gateway.motion.model import QUIET, Model
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
 LOOKS = 8
@@ -29,6 +31,7 @@ _FEW = 6  # below a sixth of the cells it is cheaper to gather those that fired
 _AGREE = 2  # looks that must agree before a cell is said to be known
 _ONSET = 8  # how much more restless a cell is that begins to differ
 _SHORT = 24  # ticks in which a quiet view is learned
+_MOST_NOISE_EVER = 4000  # units
 _MOST_NOISE = 80  # units that the first seconds may claim
 _MOST_SWAY = 250  # the same where much moved in them
 
@@ -80,10 +83,27 @@ class Background(Model):
         np.add(self._bank, amount, self._bank, casting="unsafe")
         np.subtract(self.difference, amount, self.difference, casting="unsafe")
 
+    def blur(self, average: Callable[[NDArray[np.int16]], None]) -> None:
+        """Go over to averaged cells: average all that was learned; the noise falls by itself to what is left of it.
+
+        average: averages cells, (height, width) and none negative, in place.
+        """
+        for look in (self.level, *self._bank):
+            np.maximum(look, 0, out=look)
+            average(look)
+        self._lesson.compile()
+
+    def sharpen(self, detail: NDArray[np.int16]) -> None:
+        """Go back to single cells: add what they differ by from averaged ones; the noise falls to what it is."""
+        self.shift(detail)
+        np.minimum(self.noise, _MOST_NOISE_EVER >> 2, out=self.noise)
+        np.left_shift(self.noise, 2, self.noise)
+        self._lesson.compile()
+
     def darken(self, amount: int) -> None:
         """Follow a change of light by an offset also in the noise: grain weighs more when there is less light."""
         percent = round(100 * 2.0 ** (-max(-8192, min(8192, amount)) / 4096))
-        noise = np.clip(self.noise.astype(np.int32) * percent // 100, 4, 4000)
+        noise = np.clip(self.noise.astype(np.int32) * percent // 100, 4, _MOST_NOISE_EVER)
         self.noise[...] = noise
         self._lesson.compile()
 

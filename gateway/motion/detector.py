@@ -13,6 +13,7 @@ import numpy as np
 from gateway.motion.arguments import SENSITIVITY, Sensitivity, check_arguments, check_frame
 from gateway.motion.background import Background
 from gateway.motion.cells import OCTAVE, PEDESTAL, Cells
+from gateway.motion.grain import Grain
 from gateway.motion.illumination import Illumination
 from gateway.motion.outline import Outline
 from gateway.motion.placing import placed
@@ -106,6 +107,7 @@ class Detector:
         self._scale = self._cells.size / width, self._cells.size / height
         self._change = np.zeros(shape, np.int16)
         self._grain = 0.0
+        self._sensor = Grain(self._seen)
         self._t: float | None = None
         self._ready = Readiness()
         self._flared = -1e9
@@ -139,6 +141,10 @@ class Detector:
         ended: Sequence[int] = ()
         self._cells.reduce(luma, self._now)
         light = self._cells.mean()
+        if self._sensor.prepare(self._now, t, self._model, self._before):
+            self._watch.restart()
+            if self._outline is not None:
+                self._outline.restart()
         if self._t is None or t < self._t or t - self._t >= _GAP:
             ended = self._start(t, anew=True)
         dt = t - (t if self._t is None else self._t)
@@ -285,18 +291,7 @@ class Detector:
                 if self._outline is not None and steady:
                     self._outline.learn(luma, self._model, self._standing.free)
         if t - self._swapped >= _APART:
-            self._grain = self._noise()
+            self._grain = self._sensor.noise(self._model, self._cells.mean(), self._cells.size)
             self._swapped = t
             self._before[self._oldest] = self._light.clean
             self._oldest ^= 1
-
-    def _noise(self) -> float:
-        few = self._model.noise[4::8, 4::8]
-        return (
-            float(np.add.reduce(few, axis=None))
-            / few.size
-            * (self._cells.mean() + PEDESTAL)
-            * math.log(2.0)
-            / OCTAVE
-            * self._cells.size
-        )
