@@ -116,7 +116,27 @@ def _parser() -> argparse.ArgumentParser:
     box.add_argument("what", choices=["status", "list", "export"])
     box.add_argument("folder", nargs="?", type=Path, metavar="DIR", help="where export writes")
     box.set_defaults(work=_outbox)
+    _for_desks(commands, configured)
     return parser
+
+
+def _for_desks(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], configured: argparse.ArgumentParser
+) -> None:
+    """Add what is asked at the centre and not at the pole."""
+    hear = commands.add_parser(
+        "listen", parents=[configured], help="what gateways say to a broker, a line for each message; publishes nothing"
+    )
+    hear.add_argument("broker", nargs="?", metavar="BROKER", help="mqtt://[user[:password]@]host[:port] or mqtts://...")
+    hear.add_argument("--topic", action="append", metavar="FILTER", help="instead of all that gateways say")
+    hear.add_argument("--json", action="store_true", help="print JSON instead of words")
+    hear.add_argument("--seconds", type=float, metavar="N", help="how long (until Ctrl-C)")
+    hear.set_defaults(work=_listen)
+    read = commands.add_parser(
+        "decode", help="messages that another tool wrote down, as JSON: mosquitto_sub ... -F '%%t %%x' | gateway decode"
+    )
+    read.add_argument("file", nargs="?", type=Path, metavar="FILE", help="a raw payload, or lines of hex (stdin)")
+    read.set_defaults(work=_decode)
 
 
 class _TooEarly(argparse.Action):
@@ -252,46 +272,35 @@ def _outbox(options: argparse.Namespace) -> int:
 
 
 def _logs(options: argparse.Namespace) -> int:
+    from gateway import asking
     from gateway.configuration.loading import load
-    from gateway.control import SOCKET_NAME, NotRunning, ask
-    from gateway.memory import diary
 
-    settings = load(options.config, options.set).settings
-    try:
-        found = ask(settings.runtime_dir / SOCKET_NAME, {"ask": "logs"})["lines"]
-    except NotRunning:
-        found = diary.kept(settings.store.dir, settings.runtime_dir)
-    if not found:
-        sys.stderr.write(f"gateway: no log lines are kept in {settings.store.dir} or {settings.runtime_dir}\n")
-    sys.stdout.writelines(f"{diary.readable(line)}\n" for line in found)
-    return 0
+    return asking.logs(load(options.config, options.set).settings)
 
 
 def _confirm_view(options: argparse.Namespace) -> int:
+    from gateway import asking
     from gateway.configuration.loading import load
-    from gateway.control import SOCKET_NAME, ask
 
-    path = load(options.config, options.set).settings.runtime_dir / SOCKET_NAME
-    camera = options.camera
-    if camera is None:
-        names = list(ask(path, {"ask": "status"})["cameras"])
-        if len(names) > 1:
-            sys.stderr.write(f"gateway: name the camera, one of {', '.join(names)}: gateway confirm-view CAMERA\n")
-            return 2
-        camera = names[0]
-    if camera not in ask(path, {"ask": "confirm-view", "camera": camera})["confirmed"]:
-        hint = "look for its name and its fault in: sudo gateway status"
-        raise GatewayError(f"{camera}: there is no such camera, or its process does not run now", hint)
-    sys.stdout.write(f"{camera}: masks and zones fit what it sees now; its pictures may leave\n")
-    return 0
+    return asking.confirm_view(load(options.config, options.set).settings, options.camera)
 
 
 def _status(options: argparse.Namespace) -> int:
-    import json
-
+    from gateway import asking
     from gateway.configuration.loading import load
-    from gateway.control import SOCKET_NAME, ask
 
-    settings = load(options.config, options.set).settings
-    sys.stdout.write(json.dumps(ask(settings.runtime_dir / SOCKET_NAME, {"ask": "status"}), indent=2) + "\n")
-    return 0
+    return asking.status(load(options.config, options.set).settings)
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from gateway.configuration.loading import load_strict
+    from gateway.listen.live import EVERYTHING, broker_named, listen
+
+    broker = broker_named(options.broker, load_strict(options.config, options.set, os.environ).settings.broker)
+    return listen(broker, options.topic or [EVERYTHING], as_json=options.json, seconds=options.seconds)
+
+
+def _decode(options: argparse.Namespace) -> int:
+    from gateway.listen.lines import decode
+
+    return decode(options.file)

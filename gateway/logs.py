@@ -50,8 +50,13 @@ class Ring(logging.Handler):
         """Keep a line; never waits."""
         self.count += 1  # under the handler's own lock
         # A centre words things as it likes: half a character, which no file can hold, or a terminal's commands.
-        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(record.getMessage().split()))
+        said = printable(" ".join(record.getMessage().split()))
         self.lines.append(f"{record.created:.3f} {record.levelname} {record.name}: {said}"[:LINE_LENGTH])
+
+
+def printable(text: str) -> str:
+    """Return a text with escapes in place of what a file cannot hold, or a terminal would obey."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 _ring = Ring()

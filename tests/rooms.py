@@ -60,12 +60,17 @@ MAY_IMPORT = {
     "configuration.settings": {"camera.opening", "wire", "errors"},
     "configuration.complaints": {"configuration.settings", "camera.opening", "wire"},
     "configuration.loading": {"configuration.complaints", "configuration.settings", "errors"},
+    "asking": {"configuration.settings", "control", "memory", "errors"},
+    "listen": {"listen", "configuration", "uplink", "logs", "wire", "errors"},
+    "listen.telling": {"logs", "wire"},
     "demo": {"demo", "replay.score", "configuration", "control", "camera", "uplink", "wire", "errors"},
 }
 """Of each room or module, the rooms and modules of ours that it may import; the configuration stands in no stage's."""
 ABOVE = {
     "demo": {"cli"},
     "selftest": {"cli"},
+    "listen": {"cli"},
+    "asking": {"cli"},
     "eye": {"__main__"},
     "eye.pipeline": {"replay", "selftest"},
     "eye.source": {"selftest"},

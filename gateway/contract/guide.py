@@ -41,6 +41,7 @@ earlier or later; it goes out with QoS 0, so one that is missing says little, an
 An event is JSON when its first byte is `{`. When it is 0x78 it is a zlib stream (RFC 1950) with a preset dictionary:
 inflate it with `dictionary.bin`. In C `inflateSetDictionary`, in Java `Inflater.setDictionary`, in Go
 `zlib.NewReaderDict`, in Node.js `inflateSync(payload, { dictionary })`. Inflate to at most 1 MiB.
+To look at it, `gateway listen mqtt://BROKER`, or `mosquitto_sub ... -F '%%t %%x' | gateway decode`.
 Everything else is plain JSON, and pictures are plain JPEG. A picture's numbers stand as JSON in its first comment
 segment (bytes 0xFF 0xFE behind the start marker, two bytes of length, text), which every viewer skips.
 
