@@ -214,3 +214,12 @@ class Gateway:
     def _on_command(self, topic: str, payload: bytes, retained: bool) -> None:
         self.commands.append((topic, payload, retained))
         self.heard.set()
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine can enter; those of pytest are for the one who tests."""
+    with tempfile.TemporaryDirectory(prefix="gateway-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        yield folder

@@ -29,6 +29,15 @@ logs.start(); sys.exit(run(load(Path(sys.argv[1])), ["--config", sys.argv[1]], P
 """
 
 
+AS_SOMEBODY_ELSE = """
+import codecs, ctypes, os, sys, gateway.cli, gateway.daemon.daemon, gateway.daemon.start, gateway.uplink.mqtt
+from gateway import logs
+[codecs.lookup(name) for name in ("ascii", "idna")]  # this Python's folder may be shut for the other user
+if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
+sys.exit(gateway.cli.main(["run", "--config", sys.argv[1]]))
+"""
+
+
 def make_clip(file: Path, quiet: int = 10) -> str:
     """Write a short grey clip in which a person-sized thing crosses, for ever; return it as a camera's source.
 

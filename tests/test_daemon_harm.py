@@ -1,4 +1,4 @@
-"""What may come over the daemon from outside: a second one, nonsense, a stalled card, a stuck journal."""
+"""What may come over the daemon from outside: nonsense, a stalled card, a stuck journal; a second one: test_alone.py"""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,12 @@ from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, ask
 from gateway.daemon.cameras import Cameras
 from gateway.daemon.daemon import Daemon
-from gateway.device.holder import holder_of
 from gateway.memory.diary import kept
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, lane_of, random_uuid7
 from gateway.wire.message import Message
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
-from tests.running import ON_A_MACHINE, ROOT, Gateway, events, make_clip, states
+from tests.running import AS_SOMEBODY_ELSE, ON_A_MACHINE, ROOT, Gateway, events, make_clip, states
 
 pytestmark = [pytest.mark.broker, pytest.mark.system]
 
@@ -36,85 +34,6 @@ def gateway(tmp_path: Path, mosquitto: Mosquitto) -> Iterator[Gateway]:
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")]).start()
     yield gateway
     gateway.stop()
-
-
-def test_a_second_gateway_leaves_the_first_alone(gateway: Gateway) -> None:
-    """A second daemon with the same configuration ends with a word about the first, which goes on answering."""
-    command = [sys.executable, "-m", "gateway", "run", "--config", str(gateway.config)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
-    assert "another gateway is running" in done.stderr
-    assert "systemctl stop" in done.stderr
-    assert gateway.answers()
-
-
-AS_SOMEBODY_ELSE = """
-import codecs, ctypes, os, sys, gateway.cli, gateway.daemon.daemon, gateway.daemon.start, gateway.uplink.mqtt
-from gateway import logs
-[codecs.lookup(name) for name in ("ascii", "idna")]  # this Python's folder may be shut for the other user
-if os.getuid() == 0: os.setgid(65534); os.setuid(65534)
-sys.exit(gateway.cli.main(["run", "--config", sys.argv[1]]))
-"""
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that every user of the machine can enter; those of pytest are for the one who tests."""
-    with tempfile.TemporaryDirectory(prefix="gateway-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        yield folder
-
-
-def test_a_forgotten_sudo_starts_no_second_gateway(open_folder: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
-    """Who may not ask the gateway that runs does not run beside it: exit 1, a hint, and no link is lost."""
-    gateway = Gateway(open_folder, mosquitto, [make_clip(open_folder / "clip.npy")]).start()
-    try:
-        sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
-        if os.getuid() != 0:  # the same user may ask, unless he shuts himself out
-            (open_folder / "run").chmod(0)
-        command = [sys.executable, "-c", AS_SOMEBODY_ELSE, str(gateway.config)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-        (open_folder / "run").chmod(0o750)
-        assert done.returncode == 1
-        assert "permission denied: another gateway runs here, or sudo was forgotten" in done.stderr
-        assert "what to do: " in done.stderr
-        assert [status["state"] for status in states(sniffer, "status")] == ["online"]
-        assert gateway.link()["connects"] == 1
-    finally:
-        gateway.stop()
-
-
-def test_a_second_gateway_with_another_runtime_folder_leaves_the_store(gateway: Gateway, sniffer: Sniffer) -> None:
-    """The store's lock tells of a gateway whose socket is not found: exit 1, and the one that has it is named."""
-    sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway to be online")
-    assert gateway.process is not None
-    command = [sys.executable, "-m", "gateway", "run", "--config", str(gateway.config)]
-    command += ["--set", f"runtime_dir={gateway.folder / 'another'}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 1
-    assert f"process {gateway.process.pid} has the store" in done.stderr
-    assert "what to do: " in done.stderr
-    assert [status["state"] for status in states(sniffer, "status")] == ["online"]
-    assert gateway.link()["connects"] == 1
-
-
-def test_the_holder_of_a_store_is_known_while_it_is_open(tmp_path: Path) -> None:
-    """One that is open is told with its process, one that was closed or is not there is nobody's (control)."""
-    path = tmp_path / "outbox.db"
-    assert holder_of(path) is None
-    script = "import sys; from gateway.uplink.outbox import Outbox; o = Outbox.open(sys.argv[1], 1 << 24, 0); print();"
-    command = [sys.executable, "-c", f"{script} input(); o.close(); print(); input()", str(path)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
-        assert other.stdin is not None
-        assert other.stdout is not None
-        other.stdout.readline()
-        assert holder_of(path) == other.pid
-        other.stdin.write("\n")
-        other.stdin.flush()
-        other.stdout.readline()
-        assert holder_of(path) is None
-        other.stdin.close()
 
 
 def eyes_of(mark: str) -> list[str]:

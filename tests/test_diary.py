@@ -74,6 +74,21 @@ def test_what_cannot_be_printed_is_kept_in_print(tmp_path: Path, log: logging.Lo
         assert text.splitlines()[-1].endswith(expected)
 
 
+def test_of_a_long_file_the_latest_lines_are_found(tmp_path: Path, log: logging.Logger) -> None:
+    """A batch as large as there are puts a file far over its length: what comes last in it is what counts."""
+    card = Card()
+    first = diary(tmp_path, card)
+    for number in range(logs.KEPT_LINES):
+        log.info("%d %s", number, "ж" * logs.LINE_LENGTH)
+    first.tick(1.0)
+    first.end()
+    assert (tmp_path / "card" / OLD_FILE).stat().st_size > 3 * FILE_BYTES
+    (tmp_path / "run" / RUN_FILE).unlink()
+    found = kept(tmp_path / "card", tmp_path / "run")
+    assert f" {logs.KEPT_LINES - 1} " in found[-1]
+    assert all(" INFO " in line for line in found)
+
+
 def test_a_kill_loses_a_second(tmp_path: Path, log: logging.Logger) -> None:
     """Lines that no batch has taken yet are in memory after a second, and the next run puts them down."""
     first = diary(tmp_path, Card())

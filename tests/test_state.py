@@ -83,9 +83,20 @@ def test_nonsense_about_spending_is_nothing_spent(tmp_path: Path, spent: str) ->
     assert (memory(tmp_path).moved("cam0"), memory(tmp_path).moved("cam1")) == (False, True)
 
 
-def test_a_damaged_file_fails_closed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "{",
+        "[" * 100_000,
+        '{"boot": "b", "ended": "", "moved": [], "commands": [], "mono": NaN}',
+        '{"boot": "b", "ended": "", "moved": [], "commands": [], "reboots": [1e999]}',
+        '{"boot": "b", "ended": "", "moved": [], "commands": [], "mono": 1' + "0" * 400 + "}",
+    ],
+    ids=["cut off", "brackets", "no time", "no age", "a number beyond reason"],
+)
+def test_a_damaged_file_fails_closed(tmp_path: Path, damaged: str) -> None:
     """When the file cannot be understood, every view counts as moved: no picture leaves on a guess."""
-    (tmp_path / FILE).write_text("{")
+    (tmp_path / FILE).write_text(damaged)
     assert memory(tmp_path).moved("cam0")
 
 

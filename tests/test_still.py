@@ -227,12 +227,32 @@ def test_what_is_withheld_does_not_leave(reason: str) -> None:
     posted: list[Draft] = []
     room = stills(posted)
     room.keep("e1", frame("bgr"), Box(0.4, 0.4, 0.1, 0.1))
-    room.withheld = reason
+    room.withhold(reason, 100.0)
     room.keep("e2", frame("bgr"), Box(0.4, 0.4, 0.1, 0.1))
     room.illustrate(draft("e1"))
     room.illustrate(draft("e2"))
     room.work()
     assert [each.body["picture"] for each in posted] == [None, None]
+
+
+@pytest.mark.parametrize(("age", "leaves"), [(0.4, False), (60.0, True)], ids=["just before", "long before"])
+def test_what_was_kept_just_before_a_suspicion_does_not_leave_when_it_passes(*, age: float, leaves: bool) -> None:
+    """A knock is suspected a moment late: a picture of that moment may show what masks hide; older ones are sound."""
+    posted: list[Draft] = []
+    room = stills(posted)
+    taken = frame("bgr")
+    room.keep("e1", taken, Box(0.4, 0.4, 0.1, 0.1))
+    room.withhold("view", taken.mono + age)
+    room.withhold("view", taken.mono + age + 0.1)
+    room.withhold("", taken.mono + age + 2.0)
+    assert room.fresh("e1") is leaves
+    room.illustrate(draft("e1"))
+    room.work()
+    assert (posted[0].body["picture"] is not None) is leaves
+    room.keep("e2", taken, Box(0.4, 0.4, 0.1, 0.1))  # the control: afterwards pictures are kept again
+    room.illustrate(draft("e2"))
+    room.work()
+    assert posted[-1].picture is not None
 
 
 def test_withholding_reaches_what_already_waits() -> None:
@@ -241,7 +261,7 @@ def test_withholding_reaches_what_already_waits() -> None:
     room = stills(posted)
     room.keep("e1", frame("bgr"), Box(0.4, 0.4, 0.1, 0.1))
     room.illustrate(draft())
-    room.withheld = "view"
+    room.withhold("view", 100.0)
     room.work()
     assert [each.kind for each in posted] == ["motion"]
 

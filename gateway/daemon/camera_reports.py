@@ -23,6 +23,9 @@ log = logging.getLogger(__name__)
 MOTION_SECONDS = 5.0
 """`motion` changes at most so often: a busy street must not publish with every passer-by."""
 
+CLOCK_SECONDS = 2.0
+"""By so much the wall clock must have been wrong before it is said anew since when a camera is how it is."""
+
 
 class CameraReports:
     """Remembers what was said of each camera, and says what has changed."""
@@ -31,6 +34,8 @@ class CameraReports:
         """Take what publishes a payload under a topic."""
         self._say = say
         self._said: dict[str, tuple[Camera, float]] = {}
+        self._since: dict[str, float] = {}
+        """Since when each camera is how it is, on the monotonic clock."""
         self._again: set[str] = set()
         """Cameras that are to be told though nothing has changed."""
 
@@ -42,14 +47,18 @@ class CameraReports:
         """Publish a camera's state when it has changed. `now` on the monotonic clock."""
         known = eye.known
         said = self._said.get(eye.name)
+        if said is None or said[0]["state"] != known.state:
+            self._since[eye.name] = now
+        since = time.time() - (now - self._since[eye.name])
+        if said is not None and abs(since - said[0]["since"]) < CLOCK_SECONDS and self._since[eye.name] != now:
+            since = said[0]["since"]
         step = eye.ladder.last if eye.ladder.since() is not None else ""
         if said is not None and eye.name not in self._again:
             before, when = said
             told = (before["state"], before.get("reason", ""), before.get("step", ""))
             same = told == (known.state, known.reason, step)
-            if same and (before["motion"] == known.motion or now - when < MOTION_SECONDS):
+            if same and since == before["since"] and (before["motion"] == known.motion or now - when < MOTION_SECONDS):
                 return
-        since = said[0]["since"] if said is not None and said[0]["state"] == known.state else time.time()
         state: Any = known.state
         report = heartbeat.camera(
             state,

@@ -7,13 +7,14 @@ imported, and loads its own while they are; this module imports neither. Not her
 
 from __future__ import annotations
 
+import contextlib
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gateway.control import SOCKET_NAME, NotAllowed, ask
 from gateway.daemon.cameras import Cameras
-from gateway.device.holder import holder_of
+from gateway.device.holder import hold, holder_of
 from gateway.errors import GatewayError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
     from gateway.configuration.loading import Loaded
 
+LOCK = "gateway.lock"
+"""Beside the store: whose it is from its first moment on."""
 ALONE_SECONDS = 1.0
 """A gateway that runs answers so soon."""
 LOOK_SECONDS = 3.0
@@ -76,12 +79,20 @@ def _stay_alone(folder: Path, store: Path) -> None:
     )
 
 
+def _holder(store: Path) -> int | None:
+    """The process whose the store is; None: it is ours from now on."""
+    starting = hold(store.with_name(LOCK))
+    return holder_of(store) if starting is None else starting
+
+
 def _leave_the_store(path: Path) -> None:
     until = time.monotonic() + LOOK_SECONDS
-    while (holder := holder_of(path)) is not None:
+    with contextlib.suppress(OSError):  # the store will say so
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    while (holder := _holder(path)) is not None:
         if time.monotonic() >= until:
             raise GatewayError(
-                f"another gateway runs here: process {holder} has the store {path} open",
+                f"another gateway runs here: process {holder} has the store {path}",
                 f"look at it: ps -fp {holder}; stop it first: sudo systemctl stop camera-gateway",
             )
         time.sleep(0.1)

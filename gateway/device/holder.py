@@ -1,7 +1,8 @@
-"""Who has a store open: SQLite's lock on its file, asked of the kernel. Imports no SQLite, takes no lock itself.
+"""Which gateway has a store: SQLite's lock on its file, asked of the kernel, and before it is open a lock of our own.
 
-Not here: the lock's own use (uplink/store.py). Ask before this process opens the store: closing a file gives back all
-locks that the process has on it (fcntl(2)). Runs where the daemon starts, on the main thread.
+SQLite's is there as soon as the store is open; until then, of two that start in the same instant, ours tells. Not here:
+SQLite's use of its own (uplink/store.py). Imports no SQLite. Ask before this process opens the store: closing a file
+gives back all locks that the process has on it (fcntl(2)). Runs where the daemon starts, on the main thread.
 """
 
 from __future__ import annotations
@@ -18,6 +19,29 @@ _FLOCK = "@hhqqi4x"
 _DEAD = {"Z", "X"}
 
 
+_held: list[int] = []
+"""Descriptors whose locks last as long as this process."""
+
+
+def hold(path: Path) -> int | None:
+    """Take the lock on the file at `path` for as long as this process lives; return None, or whose it is already.
+
+    It is made where it is not there. None also where it cannot be: who may not write there will be told by the store.
+    """
+    try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = _asked(file, 0, 0)
+        os.close(file)
+        return holder
+    _held.append(file)
+    return None
+
+
 def holder_of(path: Path) -> int | None:
     """Return the id of the process that has the store at `path` open, or None: nobody, or it cannot be known.
 
@@ -29,12 +53,18 @@ def holder_of(path: Path) -> int | None:
     except OSError:  # there is none, or it is not ours to read: whoever opens it will say so
         return None
     try:
-        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, _FIRST, _BYTES, 0)
+        return _asked(file, _FIRST, _BYTES)
+    finally:
+        os.close(file)
+
+
+def _asked(file: int, first: int, length: int) -> int | None:
+    """Return who has a lock on these bytes; a length of 0 is all of them."""
+    try:
+        asked = struct.pack(_FLOCK, fcntl.F_WRLCK, os.SEEK_SET, first, length, 0)
         kind, _, _, _, process = struct.unpack(_FLOCK, fcntl.fcntl(file, fcntl.F_GETLK, asked))
     except OSError:  # a file system without locks
         return None
-    finally:
-        os.close(file)
     return None if kind == fcntl.F_UNLCK or _dead(process) else process
 
 

@@ -37,6 +37,8 @@ BETTER = 1.2
 """A picture replaces a kept one when its quality is so many times as high; copies cost time."""
 QUALITIES = (85, 70, 55, 40, 25)
 """JPEG qualities that are tried in turn until the limit is met; then the picture is halved."""
+LATE_SECONDS = 2.0
+"""A view that is wrong is suspected so late at most: pictures that are not older than that may be of it."""
 JOBS = 24
 """Most drafts that wait for their picture; more leave without one."""
 
@@ -89,6 +91,16 @@ class Stills:
         """Why no picture may leave now, or empty: a mask that failed, a view that is suspect."""
         self.dropped = 0
         """Pictures that were not made because too many were wanted at once."""
+
+    def withhold(self, reason: str, t: float) -> None:
+        """Let no picture leave for this reason, or let them leave again where it is empty; `t` in the frames' seconds.
+
+        What was kept just before a reason came is forgotten: the reason was there before it was seen.
+        """
+        if reason and not self.withheld:
+            for episode in [each for each, slot in self._kept.items() if t - slot.facts["mono"] <= LATE_SECONDS]:
+                self._return(self._kept.pop(episode))
+        self.withheld = reason
 
     def keep(self, episode: str, frame: Frame, box: Box) -> None:
         """Copy the crop of `box` if it is clearly the best of its episode so far."""

@@ -7,6 +7,7 @@ nothing.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,8 @@ class Pipeline:
         self.view = "ok"
         self.moved = moved
         self._view_episode: tuple[str, float] | None = None
+        self._now = -math.inf
+        """Time of the latest frame."""
         self._hold_back(suspect=False)
 
     def step(self, frame: Frame, look: Callable[[Frame, Motion], None] | None = None) -> Motion:
@@ -104,6 +107,7 @@ class Pipeline:
 
         `look` sees the frame, masked, and what was found in it, before its buffers go back.
         """
+        self._now = frame.mono
         try:
             self._burn(frame)
             exposure = frame.exposure
@@ -213,11 +217,12 @@ class Pipeline:
 
     def _hold_back(self, *, suspect: bool) -> None:
         if self.fault is not None:
-            self.stills.withheld = "mask"
+            reason = "mask"
         elif self.moved:
-            self.stills.withheld = "moved"
+            reason = "moved"
         else:
-            self.stills.withheld = "view" if suspect else ""
+            reason = "view" if suspect else ""
+        self.stills.withhold(reason, self._now)
 
 
 def make_zones(camera: Mapping[str, Any]) -> list[Zone]:

@@ -164,6 +164,10 @@ def _lines(path: Path) -> list[str]:
     """The lines of a file, or none; a power cut may have left the last one torn."""
     try:
         with path.open("rb") as file:
+            skipped = max(0, file.seek(0, os.SEEK_END) - 2 * FILE_BYTES)
+            file.seek(skipped)
+            if skipped:
+                file.readline()  # the rest of a line
             text = file.read(2 * FILE_BYTES)
     except OSError:
         return []

@@ -101,7 +101,7 @@ class Record:
             self._found = dict(json.loads(self._file.read_text(encoding="utf-8")))
         except (FileNotFoundError, NotADirectoryError, PermissionError):
             pass  # there is none, or the whole folder is shut, which the store will say
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             log.warning("%s cannot be read, the trend of sharpness begins anew: %s", self._file, error)
 
     def of(self, camera: str, scale: str) -> Sharpness:

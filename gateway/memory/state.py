@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import os
 import time
 from dataclasses import asdict, dataclass
@@ -62,6 +63,8 @@ def read(folder: Path) -> State | None:
         moved, commands = tuple(map(str, found["moved"])), tuple(map(str, found["commands"]))
         reboots = tuple(max(0.0, float(age)) for age in found.get("reboots", ()))  # files of older versions lack it
         mono = float(found.get("mono", 0.0))
+        if not all(map(math.isfinite, (mono, *reboots))):
+            raise ValueError("a time that is none")
         return State(
             str(found["boot"]),
             str(found["ended"]),
@@ -74,7 +77,7 @@ def read(folder: Path) -> State | None:
         )
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         return State(moved=("*",), reboots=(0.0,) * MOST_REBOOTS)
 
 

@@ -30,6 +30,8 @@ class Known:
         """The view has moved and nobody has confirmed it: latched by the daemon over restarts."""
         self._forgotten = forgotten
         """It counts as moved because what was remembered of it cannot be read."""
+        self._earlier = moved
+        """It was latched in an earlier run."""
         self.state = "off"
         """ok, covered, defocused, moved, frozen, off: as in up/camera."""
         self.code = STARTING
@@ -142,9 +144,11 @@ class Known:
         self.state = note["view"] if note["view"] != "ok" or not self.moved else "moved"
         self.code = "ok" if self.state == "ok" else f"view-{self.state}"
         self.reason = "" if self.state == "ok" else f"the picture is {self.state}"
-        self._forgotten = self._forgotten and self.moved
+        self._forgotten, self._earlier = self._forgotten and self.moved, self._earlier and self.moved
         if self.state == "moved" and self._forgotten:
             self.reason = "what was remembered of the view cannot be read, so that it counts as moved"
+        elif self.state == "moved" and self._earlier:
+            self.reason = "the view moved in an earlier run, or counted as moved, and nobody has confirmed it since"
         look = "look whether masks and zones still fit what it sees, then"
         self.hint = f"{look}: sudo gateway confirm-view {self.name}" if self.moved else ""
         self.beat = note
