@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("/etc/camera-gateway/gateway.toml")
 LAST_GOOD = "last-good.json"
+MARK = "\ufeff"
+"""Some editors put this before the first letter."""
 STORE_DIR = re.compile(
     r"""^[ \t]*\[store\][^\[]*?^[ \t]*dir[ \t]*=[ \t]*["']([^"'\n]+)["'][ \t]*(?:#.*)?\r?$""", re.MULTILINE
 )
@@ -154,7 +156,7 @@ def _absent(path: Path) -> bool:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors put a mark before the first letter
+        return tomllib.loads(path.read_text(encoding="utf-8").removeprefix(MARK))
     except FileNotFoundError:
         raise SettingsError(
             f"{path}: there is no such file", "name the file with --config, or leave that away to run on defaults"
@@ -244,7 +246,7 @@ def _state_dir(file: Path | None, sets: Sequence[str], environ: Mapping[str, str
     written = b""
     with contextlib.suppress(OSError):
         written = (file or DEFAULT_FILE).read_bytes()
-    text = written.decode("utf-8-sig", "replace")
+    text = written.decode("utf-8", "replace").removeprefix(MARK)
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return Path(tomllib.loads(text)["store"]["dir"])
     if found := STORE_DIR.search(text):
