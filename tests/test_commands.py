@@ -86,6 +86,21 @@ def test_a_command_is_carried_out_once() -> None:
         assert found.code == "repeated"
 
 
+@pytest.mark.parametrize("why", ["rate", "malformed", "unknown"])
+def test_what_was_refused_may_be_sent_again(why: str) -> None:
+    """A command that was not carried out is let in when it comes again in order, as its refusal says."""
+    gate, name = Gate(), str(uuid.uuid4())
+    if why == "rate":
+        for _ in range(BURST):
+            admit(gate, order())
+    wrong = {"malformed": order(id=name, args=[]), "unknown": order(id=name)}.get(why, order(id=name))
+    refused = admit(gate, wrong, topic="down/cmd/pong" if why == "unknown" else "down/cmd/ping")
+    assert isinstance(refused, Refusal)
+    assert refused.code == why
+    assert name not in gate.seen  # and none of these pushes out the id of one that was
+    assert isinstance(admit(gate, order(id=name), mono=200.0), Command)
+
+
 def test_what_is_remembered_is_bounded() -> None:
     """Only the latest ids are remembered."""
     gate = Gate()

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
+import ssl
 import subprocess
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
+from gateway.configuration.settings import BrokerSettings
 from gateway.uplink.broker import Broker
+from gateway.uplink.happened import LostError
 from gateway.uplink.mqtt import Connection
-from gateway.uplink.reasons import of_code, of_silent_close
+from gateway.uplink.reasons import of_alert, of_code, of_error, of_silent_close, of_silent_tls
 from gateway.wire.draft import Rank
 from tests.conftest import ADDRESS, ROOT, Gateway
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
@@ -155,6 +159,42 @@ def test_no_reason_is_without_a_next_step() -> None:
     told = [of_code(code, "x") for code in range(0x80, 0xA3)]
     told += [of_silent_close(welcome=welcome) for welcome in (True, False)]
     assert [reason for reason in told if not reason.hint or "nothing to do" in reason.hint] == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n<html>" + bytes(99), b"\x15\x03\x01\x00\x02\x02\x46"],
+    ids=["HTTP", "TLS"],
+)
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_what_is_no_broker_is_told_as_that(answer: bytes, protocol: Literal["5", "3.1.1"]) -> None:
+    """On the wrong port something else answers: whoever stands on the ladder looks at the port, not at the cable."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        connection = Connection(Broker(port=listener.getsockname()[1], protocol=protocol), "ladder")
+        connection.open()
+        other, _ = listener.accept()
+        with other:
+            other.recv(4096)
+            other.sendall(answer)
+            with pytest.raises(LostError) as caught:  # noqa: PT012 (in several turns)
+                while True:
+                    connection.wait(5.0)
+        connection.close()
+    assert caught.value.reason.code == "protocol"
+    assert "port" in caught.value.hint
+
+
+def test_hints_about_papers_name_the_settings() -> None:
+    """What has to be set is told by the name that it has in the file."""
+    untrusted = ssl.SSLCertVerificationError("unknown")
+    untrusted.verify_code, untrusted.verify_message = 20, "unable to get local issuer certificate"
+    alert = of_alert("tlsv13 alert certificate required")
+    assert alert is not None
+    reasons = (of_silent_tls(with_certificate=False), alert, of_error(untrusted, "h", 1), of_code(0x84, "x"))
+    told = [reason.hint for reason in reasons]
+    keys = [set(re.findall(r"broker\.(\w+)", hint)) for hint in told]
+    assert all(keys), told
+    assert set().union(*keys) <= set(BrokerSettings.model_fields)
 
 
 def test_a_broker_that_says_nothing_is_not_waited_for(tmp_path: Path) -> None:

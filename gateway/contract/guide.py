@@ -101,12 +101,12 @@ mosquitto_pub -V 5 -q 1 -t citycam/v1/AREA/GATEWAY/down/cmd/ping -m '{"id": "'$I
 | `selftest` | | done with `result.checks`, within 90 s |
 | `logs` | | done with `result.lines`, the latest |
 
-`args.camera` is the first camera where it is absent. `id` is any UUID; the answer bears it in
-lower case, and without one there is none. A message of more than 1 MiB never reaches a gateway (with MQTT 5).
-Refused with `code`: `retained`, `repeated` (each id is carried out once), `stale` (`not_after`, in unix seconds, is
-past or more than a day ahead; a gateway whose clock is not synchronised cannot judge that and carries the command out,
-but the broker keeps commands for it for a minute at most), `unknown`, `malformed`, `rate` (five at once, twelve a
-minute). Of refused commands 20 at once and 60 a minute are answered.
+`args.camera` is the first camera where it is absent. `id` is any UUID; the answer bears it in lower case, and without
+one there is none. A message of more than 1 MiB never reaches a gateway (with MQTT 5).
+Refused with `code`: `retained`, `repeated` (each id is carried out once; what was refused may be sent again), `stale`
+(`not_after`, in unix seconds, is past or more than a day ahead; a gateway whose clock is not synchronised cannot judge
+that and carries the command out, but the broker keeps commands for it for a minute at most), `unknown`, `malformed`,
+`rate` (five at once, twelve a minute). Of refused commands 20 at once and 60 a minute are answered.
 Failed with `no-camera`, `camera-off`, `timeout` or `busy`.
 
 Say what you have on `down/ack`, retained, as often as you like: `{"epoch": "...", "lanes": {"event": {"upto": 17,
@@ -114,11 +114,10 @@ Say what you have on `down/ack`, retained, as often as you like: `{"epoch": "...
 lane are taken, of `epoch` only the present one. What cannot be read is told in `up/health`, `ack-unreadable` among
 `problems` and why under `link.ack_refused`, until something comes that can.
 
-With `delivery.confirm = "centre"` an alarm stays in the gateway's
-store until `upto` covers it, and is sent again after each connect until then. A broker that dies takes with it what it
-had acknowledged and not yet handed on (mosquitto even with persistence, unless it writes after each message): numbers
-that you miss after that, and that stand in no gap, come again when you ask, for 24 hours; pictures do not, they are
-answered with a gap.
+With `delivery.confirm = "centre"` an alarm stays in the gateway's store until `upto` covers it, and is sent again after
+each connect until then. A broker that dies takes with it what it had acknowledged and not yet handed on (mosquitto even
+with persistence, unless it writes after each message): numbers that you miss after that, and that stand in no gap, come
+again when you ask, for 24 hours; pictures do not, they are answered with a gap.
 
 ## How fast a city comes back
 

@@ -20,7 +20,7 @@ Name = Literal["ping", "snapshot", "confirm-view", "rebirth", "restart", "selfte
 NAMES: tuple[Name, ...] = ("ping", "snapshot", "confirm-view", "rebirth", "restart", "selftest", "logs")
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 REMEMBERED = 256
-"""Ids of earlier commands that are refused when they come again; a broker repeats within a minute, if at all."""
+"""Ids of commands that were let in, which are refused when they come again; a broker repeats soon, if at all."""
 BURST = 5
 PER_MINUTE = 12.0
 """Commands in a row, and a minute in the long run; more are refused."""
@@ -110,7 +110,6 @@ class Gate:
             return Refusal(command, name, "retained", "commands must not be retained: they would come again for ever")
         if command in self._seen:
             return Refusal(command, name, "repeated", "this id was seen before")
-        self._remember(command)
         args, not_after = said.get("args", {}), said.get("not_after")
         if not isinstance(args, dict) or not _number(not_after):
             return Refusal(command, name, "malformed", "args must be an object, and not_after a time in unix seconds")
@@ -123,6 +122,7 @@ class Gate:
         if not self._bucket.spend(mono):
             reason = f"at most {BURST} commands at once and {PER_MINUTE:.0f} a minute: send it again later"
             return Refusal(command, name, "rate", reason)
+        self._remember(command)
         by = "".join(each if each.isprintable() else "?" for each in str(said.get("by", ""))[:64])
         return Command(command, known, args, by)
 

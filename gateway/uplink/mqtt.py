@@ -41,6 +41,8 @@ LARGEST = 1 << 20
 
 UNSPECIFIED = 0x80
 """What paho says of a connection that just ended; of an error on the socket it logs what that was."""
+BABBLE, NO_COMMAND = 0x82, "Unrecognised command"
+"""What it says, or logs, of packets that are none."""
 
 
 class Connection:
@@ -208,6 +210,8 @@ class Connection:
             said = flags.is_disconnect_packet_from_server
             if alert is None and code.value == UNSPECIFIED and not (said or self._alert):
                 alert = reasons.of_silent_close(welcome=self._welcome)
+            if alert is None and not (said or self._welcome) and (code.value == BABBLE or NO_COMMAND in self._alert):
+                alert = reasons.of_babble()
             self._end = alert or reasons.of_code(
                 code.value, "the broker closed it" if said else self._alert or str(code)
             )

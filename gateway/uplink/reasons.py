@@ -49,9 +49,11 @@ class Reason:
 IT_PASSES = "it should pass; when it lasts, ask the broker's administrator"
 A_COPY = "look for a second device with a copy of this card; each needs its own identity"
 
+_PORT = "is the port that of an MQTT broker, and broker.url mqtt:// or mqtts:// as the port wants it?"
+
 _CONNECT = {
     0x81: ("protocol", "the broker could not read our connect packet", "is the port that of an MQTT broker?"),
-    0x84: ("protocol", "the broker does not speak this version of MQTT", 'set the broker\'s protocol to "3.1.1"'),
+    0x84: ("protocol", "the broker does not speak this version of MQTT", 'set broker.protocol = "3.1.1"'),
     0x85: ("client-id", "the broker does not accept our client id", "it must be the certificate's common name"),
     0x86: ("credentials", "bad user name or password", "check user name and password with the broker's administrator"),
     0x87: ("forbidden", "not authorised", "check this gateway's user name, password and rights at the broker"),
@@ -106,7 +108,12 @@ def of_silent_close(*, welcome: bool) -> Reason:
     """
     if welcome:
         return Reason("closed", "the broker closed the connection", "when it comes again, look at the broker's log")
-    return Reason("lost", "the broker closed the connection before it answered", "is the port that of an MQTT broker?")
+    return Reason("lost", "the broker closed the connection before it answered", _PORT)
+
+
+def of_babble() -> Reason:
+    """Return the reason when what answers speaks something else: it may be a web page, a shell, or TLS."""
+    return Reason("protocol", "what answers there does not speak MQTT", _PORT)
 
 
 def of_repeated_close(times: int) -> Reason:
@@ -138,7 +145,7 @@ def _of_tls_error(error: ssl.SSLError, where: str) -> Reason:
         return Reason(
             "cert-untrusted",
             f"the broker's certificate is not trusted: {error.verify_message}",
-            "give the certificate of the broker's authority as `ca`",
+            "set broker.ca_file to the certificate of the broker's authority",
         )
     return of_alert(str(error)) or Reason("tls", f"TLS with {where} failed: {error}", "is that the port for TLS?")
 
@@ -149,7 +156,7 @@ def of_silent_tls(*, with_certificate: bool) -> Reason:
         text = "the broker ended TLS without a word: it probably does not accept our certificate"
         return Reason("our-cert-refused", text, "check that it is valid and issued by the broker's authority")
     text = "the broker ended TLS without a word: it probably wants a client certificate"
-    return Reason("our-cert-missing", text, "set `cert` and `key`")
+    return Reason("our-cert-missing", text, "set broker.cert_file and broker.key_file")
 
 
 def of_alert(text: str) -> Reason | None:
@@ -162,7 +169,9 @@ def of_alert(text: str) -> Reason | None:
             "our-cert-expired", "the broker says that our certificate has expired", "renew this gateway's certificate"
         )
     if "CERTIFICATE_REQUIRED" in upper or "HANDSHAKE_FAILURE" in upper:
-        return Reason("our-cert-missing", "the broker wants a client certificate", "set `cert` and `key`")
+        return Reason(
+            "our-cert-missing", "the broker wants a client certificate", "set broker.cert_file and broker.key_file"
+        )
     if "UNKNOWN_CA" in upper or "CERTIFICATE" in upper:
         return Reason(
             "our-cert-refused", "the broker does not accept our certificate", "have it issued by the broker's authority"
