@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from gateway.control import SOCKET_NAME, ask
-from gateway.memory.state import State, read
+from gateway.memory.state import State, read, write
 from gateway.uplink import beside
 from gateway.uplink.outbox import Outbox
 from gateway.uplink.spool import Spool
@@ -40,6 +40,7 @@ pytestmark = pytest.mark.system
 CUTS = 60
 CONTROL_CUTS = 20
 DAEMON_CUTS = 40
+LATCHES = 8
 WORK_SECONDS = 5.0
 CONTROL_SECONDS = 3.0
 MESSAGES = 8000
@@ -209,6 +210,38 @@ def test_a_power_cut_of_ext4_costs_nothing_that_was_committed(tmp_path: Path, mo
     print(f"{len(ours.kept)} committed: {verdict}; with NORMAL {len(theirs.kept)} committed: {control}")
     assert verdict == Verdict(cuts=CUTS)
     assert control.lost > CONTROL_CUTS / 4
+
+
+def moved_after_cuts(folder: Path, monkeypatch: pytest.MonkeyPatch, *, weaker: bool) -> tuple[int, int]:
+    """Latch one moved view after another; return how many cuts were made, each right after, and how many forgot one."""
+    folder.mkdir()
+    device = recording(folder)
+    noted: list[float] = []
+    try:
+        state = device.path / "state"
+        state.mkdir()
+        with monkeypatch.context() as patch:
+            if weaker:
+                patch.setattr("gateway.memory.state._sync", lambda _folder: None)
+            for number in range(LATCHES):
+                write(state, State(moved=(f"cam{number}",)))
+                noted.append(time.monotonic())
+    finally:
+        device.remove()
+    image, wreck, forgotten = folder / "image", folder / "wreck", 0
+    wreck.mkdir()
+    for number, _ in enumerate(cuts(device.log, noted, image, random.Random(7))):
+        with mounted(image, wreck):
+            found = read(wreck / "state")
+            forgotten += found is None or found.moved != (f"cam{number}",)
+    return len(noted), forgotten
+
+
+def test_a_power_cut_forgets_no_moved_view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was latched is so after a cut in the next instant; without the flush of its folder it is not (control)."""
+    assert moved_after_cuts(tmp_path / "ours", monkeypatch, weaker=False) == (LATCHES, 0)
+    made, forgotten = moved_after_cuts(tmp_path / "theirs", monkeypatch, weaker=True)
+    assert forgotten > made / 2
 
 
 # Under the real daemon

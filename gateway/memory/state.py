@@ -107,6 +107,16 @@ def write(folder: Path, state: State) -> None:
         out.flush()
         os.fsync(out.fileno())
     fresh.replace(folder / FILE)
+    _sync(folder)
+
+
+def _sync(folder: Path) -> None:
+    """Have the card know the file under its new name: otherwise a power cut in the next seconds brings the old back."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def last_exit(state: State | None, boot: str) -> str:
