@@ -25,7 +25,7 @@ def hints(tree: ast.AST) -> Iterator[ast.expr]:
             if isinstance(node.func, ast.Name) and node.func.id in ERRORS and len(node.args) == 2:
                 yield node.args[1]
             yield from (keyword.value for keyword in node.keywords if keyword.arg == "hint")
-        elif isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["hint"]:
+        elif isinstance(node, ast.Assign) and ast.unparse(node.targets[0]).lower().endswith("hint"):
             yield node.value
 
 
@@ -72,6 +72,7 @@ def test_every_hint_is_a_step() -> None:
         'raise MaskError(f"{x} is torn", f"draw {x} anew.")',
         'Fault("x", "y", hint="Look at it")',
         'hint = f"{x} is to be seen to."',
+        '_ARRAY_HINT = "Save it anew"',
     ],
 )
 def test_control_another_style_is_noticed(text: str) -> None:

@@ -7,13 +7,16 @@ import re
 import signal
 import socket
 import ssl
+import struct
 import subprocess
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 
 from gateway.configuration.settings import BrokerSettings
+from gateway.recovery.linkage import OUT_OF_REACH
 from gateway.uplink.broker import Broker
 from gateway.uplink.happened import LostError
 from gateway.uplink.mqtt import Connection
@@ -181,6 +184,26 @@ def test_what_is_no_broker_is_told_as_that(answer: bytes, protocol: Literal["5",
                     connection.wait(5.0)
         connection.close()
     assert caught.value.reason.code == "protocol"
+    assert "port" in caught.value.hint
+
+
+def test_tls_on_a_port_without_it_is_no_matter_of_the_network(tmp_path: Path) -> None:
+    """Who breaks off TLS is there: the port is named as what to look at, and recovery leaves the interface alone."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def break_off() -> None:
+            other, _ = listener.accept()
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed with a reset
+            other.recv(10)
+            other.close()
+
+        breaker = threading.Thread(target=break_off)
+        breaker.start()
+        connection = Connection(Broker(port=listener.getsockname()[1], tls=True), "ladder")
+        with pytest.raises(LostError) as caught:
+            connection.open()
+        breaker.join(10)
+    assert caught.value.reason.code not in OUT_OF_REACH
     assert "port" in caught.value.hint
 
 

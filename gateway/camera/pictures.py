@@ -33,7 +33,7 @@ DAMAGE_TOLD = 10
 """So many unreadable pictures are logged one by one; all are counted."""
 WHOLE = ((b"\xff\xd8", b"\xff\xd9"), (b"\x89PNG", b"IEND"))
 """How a file of JPEG or PNG begins, and what stands near its end."""
-_ARRAY_HINT = "Save it with numpy.save as (frames, height, width) of uint8."
+_ARRAY_HINT = "save it with numpy.save as (frames, height, width) of uint8"
 
 
 class Folder:

@@ -131,6 +131,8 @@ def of_error(error: Exception, host: str, port: int) -> Reason:
         return Reason("dns", f"the name {host} cannot be resolved", "check the broker's name, and the network's DNS")
     if isinstance(error, ConnectionRefusedError):
         return Reason("refused", f"nothing listens on {where}", "check that the broker runs, its port and the firewall")
+    if isinstance(error, ConnectionResetError | BrokenPipeError):  # somebody is there
+        return Reason("lost", f"{where} broke off while the connection was made", _PORT)
     if isinstance(error, TimeoutError):
         return Reason("timeout", f"{where} did not answer in time", "check the network and the firewall")
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
