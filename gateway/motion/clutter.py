@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from gateway.motion.trust import outlasts
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -21,7 +23,10 @@ _TILE = 8  # cells
 _OCTAVES = 12
 _MEMORY = 3.0  # seconds
 _STORM = 4.0  # regions a second
+_SELDOM = 0.35  # regions a frame
 _CALM = 1.0  # regions a frame
+_BRIEF = 0.075  # seconds: what flickers is born in every frame, however many there are
+_SOMEWHERE = 2.0  # cells that its sides drift the same way: leaves and webs stay where they are
 _CAP = 4.0  # evidence that one region can give
 
 
@@ -54,7 +59,7 @@ class Clutter:
                 for i in range(min(_OCTAVES, thing.region.area.bit_length())):
                     counts[i] += 1
         weight = min(1.0, dt / _MEMORY)
-        span = max(dt, 0.02)
+        span = max(dt, _BRIEF)
         self._loose = _towards(self._loose, counts, weight)
         self._births = _towards(self._births, [count / span for count in fresh] if born else fresh, weight)
 
@@ -82,6 +87,11 @@ class Clutter:
         octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 2)
         return self._loose[octave] < 1.0 + _CALM and self._births[octave] <= _STORM / 2
 
+    def dwarfs(self, thing: Thing) -> bool:
+        """Say whether hardly anything even of a quarter of its size came of late that belongs to nothing."""
+        octave = max(0, min(_OCTAVES, int(thing.area).bit_length()) - 3)
+        return self._loose[octave] < _SELDOM and self._births[octave] < _CALM
+
     def reach_at(self, thing: Thing) -> float:
         """Return how far things got that were born about where this one was, and were never believed."""
         column = int((thing.start[0] + thing.start[2]) / 2) // _TILE
@@ -90,7 +100,9 @@ class Clutter:
         return max(max(line[max(0, column - 1) : column + 2]) for line in rows)
 
     def remember(self, thing: Thing) -> None:
-        """Note how far a thing got that is not believed."""
+        """Note how far a thing got that is not believed, unless it went steadily from where it began."""
+        if outlasts(thing) and thing.drift > _SOMEWHERE and thing.drift >= 0.5 * thing.slow_path:
+            return
         column = int((thing.start[0] + thing.start[2]) / 2) // _TILE
         row = int((thing.start[1] + thing.start[3]) / 2) // _TILE
         self._reach[row][column] = max(self._reach[row][column], min(thing.far, 20.0))

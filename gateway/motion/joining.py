@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _KNOWN = 3  # frames after which it is known how a thing goes
 _GAP = 1.5  # cells between two pieces, over and above the width of the wider one
+_LARGE = 60  # cells
+_WIDE = 1.1  # of the height
 _ALIKE = 4.0  # cells a second that two pieces may differ by
 
 
@@ -41,7 +43,7 @@ def gather(things: Sequence[Thing]) -> list[Thing]:
             if other is piece or other in pieces:
                 continue
             greater = (other.area, -other.id) > (piece.area, -piece.id) and _solid(other)
-            if (other.confirmed or greater) and _stacked(piece, other):
+            if (other.confirmed or greater) and _stacked(piece, other) and not (_flat(piece) and _flat(other)):
                 assert piece.region is not None
                 other.parts += (piece.region, *piece.parts)
                 pieces.append(piece)
@@ -52,6 +54,11 @@ def gather(things: Sequence[Thing]) -> list[Thing]:
 def _solid(thing: Thing) -> bool:
     """Say whether it looks like a thing rather than like light or shadow, whose pieces nobody should become."""
     return thing.edge > 0.4 and thing.own > 0.25 and thing.shade < 0.4 and not soft(thing)
+
+
+def _flat(thing: Thing) -> bool:
+    """Say whether it is large and wider than high: a car, and another one behind it is no piece of that."""
+    return thing.area >= _LARGE and thing.w > _WIDE * thing.h
 
 
 def _stacked(one: Thing, other: Thing) -> bool:

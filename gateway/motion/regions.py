@@ -30,6 +30,7 @@ _COMPANY = 3
 _ONE = 16
 """A neighbour, counted in sixteenths: so fine is how restless a cell is."""
 
+_SAME = 1.5  # a region goes on of which one cell in so many is where it was
 _SOFT = 0.2
 """Less of an edge is a change of light."""
 
@@ -127,21 +128,22 @@ class Regions:
         differ by.
         lasting: only count what was there, or beside, a frame ago: drops and flakes are not.
         """
-        if lasting:
-            self._last()
+        at = self.kept.reshape(-1).nonzero()[0]
+        if lasting and at.size:
+            at = self._last(at)
         else:
             self._found = True
-        at = self.kept.reshape(-1).nonzero()[0]
         if not at.size:
             return []
+        number = self._label(at)
+        return self._describe(at, number, cells, earlier, difference, edges, threshold)
+
+    def _label(self, at: NDArray[np.intp]) -> int:
+        """Number the regions and return how many there are, with 0 for none; at: the places of what was kept."""
         height, width = self.kept.shape
         top, bottom = int(at[0]) // width, int(at[-1]) // width
         self.rows = slice(max(0, top - 2), min(height, bottom + 3))
-        number = self._label(max(0, top - 1), min(height, bottom + 2))
-        return self._describe(at, number, cells, earlier, difference, edges, threshold)
-
-    def _label(self, top: int, bottom: int) -> int:
-        """Number the regions within these rows and return how many there are, with 0 for none."""
+        top, bottom = max(0, top - 1), min(height, bottom + 2)
         # All of the picture would take three times as long. From an even row on: labels are given out by blocks of two.
         top &= ~1
         # Head and legs are often all that differs from the wall behind: close gaps of two cells, upwards only.
@@ -187,8 +189,11 @@ class Regions:
         np.add(count, middle, count)
         np.greater(self._counted, self._weight, self.kept)
 
-    def _last(self) -> None:
-        """Drop what is not beside something that was kept a frame ago."""
+    def _last(self, at: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Drop what is not beside something that was kept a frame ago; at, and returned: the places of what is kept.
+
+        What goes on where it was is kept whole: its front is new in every frame, and is the edge that makes it a thing.
+        """
         earlier, wide, both = self._earlier, self._near, self._joined.view(np.bool_)
         wide[...] = earlier
         np.logical_or(wide[1:], earlier[:-1], wide[1:])
@@ -196,9 +201,16 @@ class Regions:
         both[...] = wide
         np.logical_or(both[:, 1:], wide[:, :-1], both[:, 1:])
         np.logical_or(both[:, :-1], wide[:, 1:], both[:, :-1])
-        np.logical_and(self.kept, both, earlier)
+        lasts = both.reshape(-1).take(at)
+        self._label(at)
+        label = self.labels.reshape(-1).take(at)
+        goes_on = np.bincount(label, lasts) * _SAME >= np.bincount(label)
+        lasts |= goes_on.take(label)
         # The next frame is compared with all that was kept.
+        earlier[...] = self.kept
         self._swap()
+        self.kept.reshape(-1)[at] = lasts
+        return at.compress(lasts)
 
     def _swap(self) -> None:
         self.kept, self._earlier = self._earlier, self.kept

@@ -54,6 +54,8 @@ class Thing:
     """Measurements in a row in which it moved to and fro and got nowhere."""
     swerve: float = 0.5
     """How far it is from where it was expected, as a share of its step: things keep their way, insects do not."""
+    beat: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    """Place, speed and time at which its way was measured last."""
     evidence: float = 0.0
     """How unlikely it is that chance put its regions where they were expected, as a negative natural logarithm."""
     path: float = 0.0

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from gateway.motion.regions import Region
 
+_BEAT = 0.075  # seconds from which on a step says something of the way: boxes jump by a cell in any frame
 _MISSED = 3.0  # evidence that a frame without it takes away
 _KNOWN = 5  # hits after which the slow sides are known
 _SLOW = 0.7  # seconds over which they are a mean
@@ -69,7 +70,8 @@ class Tracks:
             else:
                 thing.x += thing.vx * dt
                 thing.y += thing.vy * dt
-                thing.evidence -= _MISSED
+                thing.beat = (thing.x, thing.y, thing.vx, thing.vy, t)
+                thing.evidence -= _MISSED * min(1.0, dt / _BEAT)
         for piece in gather(self.things):
             self.things.remove(piece)
         for thing in self.things:
@@ -84,7 +86,7 @@ class Tracks:
                     edge=region.edge, own=region.own, contrast=region.contrast, moving=region.moving,
                     flared=self.flaring, start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
                     anchor=(x, y), stepped=t, region=region, slow=_sides(region), lively=region.moving,
-                    ends=region.ends,
+                    ends=region.ends, beat=(x, y, 0.0, 0.0, t),
                 )
             )  # fmt: skip
             self._next += 1
@@ -100,6 +102,7 @@ class Tracks:
         if thing.shared:
             thing.x = min(max(thing.x + thing.vx * dt, x0), x0 + w)
             thing.y = min(max(thing.y + thing.vy * dt, y0), y0 + h)
+            thing.beat = (thing.x, thing.y, thing.vx, thing.vy, t)
         else:
             left, top, right, bottom = x0, y0, x0 + w, y0 + h
             for part in thing.parts:
@@ -109,19 +112,19 @@ class Tracks:
             step_x, step_y = thing.vx * dt, thing.vy * dt
             px, py = thing.x + step_x, thing.y + step_y
             away_x, away_y = x - px, y - py
-            thing.evidence += self._clutter.surprise(thing, region, away_x, away_y)
-            if thing.hits > 2:
-                step = abs(step_x) + abs(step_y)
-                thing.swerve += 0.35 * (min(1.0, (abs(away_x) + abs(away_y)) / max(step, 0.5)) - thing.swerve)
+            # Soon after the frame before, it is no great surprise to see it again.
+            thing.evidence += self._clutter.surprise(thing, region, away_x, away_y) * min(1.0, dt / _BEAT)
             if dt > 0:
-                gain = 1.0 if thing.hits == 2 else 0.35
+                # Boxes go by whole cells: in a short time that would be much speed.
+                gain = 1.0 if thing.hits == 2 else 0.35 if dt >= _BEAT else max(1 / (thing.hits - 1), 3.5 * dt)
                 thing.vx += gain * away_x / dt
                 thing.vy += gain * away_y / dt
                 measure_pace(thing, dt)
             follow = 1.0 if thing.hits <= 3 else 0.7
             new_x, new_y = px + follow * away_x, py + follow * away_y
-            thing.path += abs(new_x - thing.x) + abs(new_y - thing.y)
             thing.x, thing.y = new_x, new_y
+            if thing.hits <= _KNOWN or t - thing.beat[4] >= _BEAT:
+                _measure_way(thing, x, y, t)
             thing.w += 0.5 * (right - left - thing.w)
             thing.h += 0.5 * (bottom - top - thing.h)
             thing.area += 0.5 * (area - thing.area)
@@ -239,6 +242,17 @@ class Tracks:
                 alive.append(thing)
         self.things[:] = alive
         return ended
+
+
+def _measure_way(thing: Thing, x: float, y: float, t: float) -> None:
+    """Take in how far it went since the last beat, and how far it is from where it was expected then."""
+    at_x, at_y, vx, vy, since = thing.beat
+    if thing.hits > 2:
+        step_x, step_y = vx * (t - since), vy * (t - since)
+        away = abs(x - at_x - step_x) + abs(y - at_y - step_y)
+        thing.swerve += 0.35 * (min(1.0, away / max(abs(step_x) + abs(step_y), 0.5)) - thing.swerve)
+    thing.path += abs(thing.x - at_x) + abs(thing.y - at_y)
+    thing.beat = (thing.x, thing.y, thing.vx, thing.vy, t)
 
 
 def _sides(region: Region) -> _Sides:

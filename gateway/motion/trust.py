@@ -24,6 +24,7 @@ _STEADY = 0.25
 _JERKY = 0.7  # swerve of what must be followed for twice as long while it is small
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _LARGE = 60  # cells
+_HUGE = 200
 _GLARE = 1800  # units brighter than the background: an insect before the lamp
 _PATIENT = 8  # frames
 _LONG = 16  # frames
@@ -82,7 +83,8 @@ def earned(
     steady = thing.swerve < _JERKY or not (small or thing.contrast > 0)  # dark and large: no insect, thread or light
     if thing.evidence < (4 * _SURE if not steady else 2 * _SURE if small else _SURE) or t - thing.born < 0.19:
         return False
-    if not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter):
+    approaches = not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter)
+    if approaches or (not lit and _towers(thing, clutter)):
         return True
     straight = thing.went >= (0.7 if small or thing.hits < 10 else 0.4) * thing.path
     return straight and thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
@@ -92,6 +94,15 @@ def promising(thing: Thing) -> bool:
     """Say whether it is as sharp and lively as a person, however little it moved so far."""
     sharp = thing.edge > 0.4 and thing.own > OWN
     return sharp and thing.lively > 0.3 and thing.hits >= 5 and thing.area >= 4 and thing.w < 1.5 * thing.h
+
+
+def _towers(thing: Thing, clutter: Clutter) -> bool:
+    """Say whether it is far larger than what sways here, and has sharp edges of its own: somebody near the camera.
+
+    Before leaves its box jumps about with theirs, so how far it went says little; but no leaf is as large.
+    """
+    large = thing.area >= _HUGE and thing.hits >= _LOOKED
+    return large and thing.edge > 0.45 and thing.own > HARD and thing.moving > 0.7 and clutter.dwarfs(thing)
 
 
 def _approaches(thing: Thing, clutter: Clutter) -> bool:
