@@ -20,16 +20,17 @@ def wall(random: np.random.Generator) -> NDArray[np.float64]:
     return np.asarray(np.kron(random.uniform(70, 130, (12, 16)), np.ones((20, 20))), np.float64)
 
 
-def leaves(count: int) -> list[Plane]:
-    """Draw a small picture half of which swings by some pixels, from the first frame on."""
-    random = np.random.default_rng(2)
-    texture = np.kron(random.uniform(20, 200, (60, 80)), np.ones((2, 2)))
+def leaves(count: int, *, block: int = 2, pace: float = 1.0, seed: int = 2) -> list[Plane]:
+    """Draw a small picture half of which, in blocks of grey, swings by some pixels, from the first frame on."""
+    random = np.random.default_rng(seed)
+    texture = np.kron(random.uniform(20, 200, (120 // block, 160 // block)), np.ones((block, block)))
     still = np.full((120, 160), 110.0)
     rows, columns = np.arange(120)[:, None], np.arange(160)
     frames = []
     for i in range(count):
-        dx = 3 * np.sin(i * 0.9 + rows / 17) + 2 * np.sin(i * 0.37 + columns / 23)
-        dy = 2 * np.sin(i * 0.71 + columns / 19)
+        t = pace * i
+        dx = 3 * np.sin(t * 0.9 + rows / 17) + 2 * np.sin(t * 0.37 + columns / 23)
+        dy = 2 * np.sin(t * 0.71 + columns / 19)
         swung = texture[np.clip(rows + dy, 0, 119).astype(int), np.clip(columns + dx, 0, 159).astype(int)]
         picture = np.where(columns > 70, swung, still) + random.normal(0, 2, still.shape)
         frames.append(np.clip(picture, 0, 255).astype(np.uint8))
@@ -60,14 +61,12 @@ def insect(count: int) -> list[Plane]:
 
 def test_leaves_that_swing_from_the_start_are_not_motion(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where much moves from the first frame on the core learns for longer; control: without that it cries wolf."""
-    frames = leaves(200)
-    patient = false_frames(frames)
-    assert patient <= 24
-    monkeypatch.setattr(trust, "_SPARSE", 0.0)  # rustling leaves fill little of their box, which hides the difference
-    patient = false_frames(frames)
+    assert false_frames(leaves(200)) <= 4
+    slow = leaves(120, block=4, pace=0.5, seed=3)
+    patient = false_frames(slow)
     monkeypatch.setattr(readiness, "_LATEST", 0.0)
     monkeypatch.setattr(background, "_MOST_SWAY", 80)
-    assert false_frames(frames) > patient * 5 // 4
+    assert false_frames(slow) > patient * 5 // 4
 
 
 def test_an_insect_is_not_motion(monkeypatch: pytest.MonkeyPatch) -> None:
