@@ -32,6 +32,8 @@ class Inbox:
         self._memory = memory
         self._broker = broker
         self._waiting: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
+        self._complained = ""
+        """What was logged last."""
 
     def put(self, topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001 (as the link calls it)
         """Take what came, from `down/` on; from any thread, never waits."""
@@ -54,10 +56,16 @@ class Inbox:
                 elif topic.startswith("down/cmd/"):
                     orders.take(topic, payload, retained=retained, synced=reports.synced)
                 else:
-                    log.warning("%s: the centre says what this gateway does not know", topic)
+                    self._complain(f"{topic}: the centre says what this gateway does not know")
             except (ValueError, RecursionError) as error:  # a retained one would come again after every start
-                log.warning("%s: %s", topic, error)
+                self._complain(f"{topic}: {error}")
         self._memory.note_commands(gate.seen)
+
+    def _complain(self, text: str) -> None:
+        """Log it, once where it comes again and again: it must not push out of the log what else is there."""
+        if text != self._complained:
+            log.warning("%s", text)
+        self._complained = text
 
     def _ack(self, payload: bytes, link: Link, reports: Reports) -> None:
         """Do what the centre says it has and misses, or tell it why not: alarms may wait for its word."""
@@ -66,7 +74,7 @@ class Inbox:
                 link.confirmed(read_ack(payload))
             reports.ack_refused = ""
         except (ValueError, RecursionError) as error:
-            log.warning("down/ack: %s", error)
+            self._complain(f"down/ack: {error}")
             reports.ack_refused = str(error)[:200]
 
     def _wish(self, payload: bytes, link: Link, reports: Reports) -> None:
@@ -75,7 +83,7 @@ class Inbox:
             self._memory.note_spread(wishes.read(payload))
             reports.wish_refused = ""
         except (ValueError, RecursionError) as error:
-            log.warning("%s", error)
+            self._complain(str(error))
             reports.wish_refused = str(error)[:200]
         reports.spread = self.spread()
         link.spread(*reports.spread)
