@@ -210,7 +210,9 @@ def _darts(thing: Thing, width: int, height: int) -> bool:
     """Say whether it is faster than who walks or drives, and not as straight as a cyclist: an insect."""
     if _leaps(thing) and not _came_in(thing, width, height) and thing.swerve > _STEADY:
         return True
-    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.hits < 4))
+    # Nothing on the ground is so small, so bright and so fast; but what goes on straight may be a lamp on a bicycle.
+    patience = _PATIENT if thing.area < _LARGE else 4
+    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.hits < patience))
 
 
 def soft(thing: Thing, limit: float = _SOFT) -> bool:
