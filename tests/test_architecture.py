@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -171,3 +172,16 @@ def test_control_what_is_loaded_is_seen(tmp_path: Path) -> None:
     with (tmp_path / "gateway/device/faults.py").open("a") as out:
         out.write("\nimport numpy\n")
     assert "numpy" in loaded(DAEMON, tmp_path)
+
+
+def unpackaged(text: str) -> set[str]:
+    """Return the rooms that a pyproject.toml does not have installed, and those that it names in vain."""
+    rooms = {".".join(path.parent.relative_to(TREE).parts) for path in TREE.glob("gateway/**/__init__.py")}
+    return rooms ^ set(tomllib.loads(text)["tool"]["setuptools"]["packages"])
+
+
+def test_every_room_is_installed() -> None:
+    """A room that the tree has and an installed gateway has not would be missed on the device only."""
+    text = (TREE / "pyproject.toml").read_text(encoding="utf-8")
+    assert unpackaged(text) == set()
+    assert unpackaged(text.replace('    "gateway.wire",\n', "")) == {"gateway.wire"}  # the control
