@@ -142,7 +142,9 @@ def test_a_spark_must_be_followed_for_longer(area: float, hits: int, *, believed
     """What is small, glares and goes by more than its size in a tenth of a second is an insect before the lamp until
     it went straight for longer; control: what is as bright and as fast for its size, but large, is a cyclist."""
     side = area**0.5
-    thing = Thing(1, 80.0, 60.0, side, side, 0.0, 0.5, area, vx=10 * side, hits=hits, edge=0.9, own=0.8, moving=0.9)
+    thing = Thing(
+        1, 80.0, 60.0, side, side, 0.0, (hits - 1) / 10, area, vx=10 * side, hits=hits, edge=0.9, own=0.8, moving=0.9
+    )
     thing.contrast, thing.swerve, thing.evidence = 3000.0, 0.2, 20.0
     thing.start, thing.went, thing.path = (0.0, 60.0, side, 60.0 + side), 40.0, 40.0
     assert trust.earned(thing, 0.5, Clutter(160, 120), smallest=2, wary=False, lit=False, size=(160, 120)) is believed

@@ -211,8 +211,8 @@ def _darts(thing: Thing, width: int, height: int) -> bool:
     if _leaps(thing) and not _came_in(thing, width, height) and thing.swerve > _STEADY:
         return True
     # Nothing on the ground is so small, so bright and so fast; but what goes on straight may be a lamp on a bicycle.
-    patience = _PATIENT if thing.area < _LARGE else 4
-    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.hits < patience))
+    patience = 0.65 if thing.area < _LARGE else 0.25
+    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.seen - thing.born < patience))
 
 
 def soft(thing: Thing, limit: float = _SOFT) -> bool:
