@@ -101,19 +101,3 @@ def test_learning_is_prolonged_only_so_far() -> None:
     ends = [i / 10 for i in range(100) if ready.grown(i / 10, share=0.2)]
     assert len(ends) == 1
     assert 4.4 <= ends[0] <= 5.5
-
-
-def test_a_place_where_leaves_moved_is_forgotten() -> None:
-    """A quarter of an hour after the last leaf a cell has the threshold that it had before; control: not at once."""
-    model = background.Background(30, 40, floor=100, factor=4.0)
-    cells = np.full((30, 40), 8000, np.int16)
-    model.start(cells, anew=True)
-    model.restless[10:20] = 200
-    model.restless[25, 30] = 8
-    for i in range(9500):
-        model.compare(cells)
-        model.fire()
-        model.learn(cells, None, fast=False, slow=False, stirred=False, steady=True, eager=False)
-        assert i != 300 or (model.threshold > model.base)[10:20].all()
-    assert not model.restless.any()
-    assert (model.threshold == model.base).all()
