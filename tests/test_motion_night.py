@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gateway.motion import standing, tracks, trust
+from gateway.motion import gait, standing, tracks, trust
 from gateway.motion.clutter import Clutter
 from gateway.motion.detector import Detector
 from gateway.motion.result import Motion
@@ -100,7 +100,7 @@ def test_control_without_its_ends_a_pool_is_motion(monkeypatch: pytest.MonkeyPat
 
 def test_control_a_core_that_lets_things_plunge_believes_flakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A core without that rule takes flakes for motion."""
-    monkeypatch.setattr(trust, "_PLUNGE", 1e9)
+    monkeypatch.setattr(gait, "_PLUNGE", 1e9)
     assert boxes(Street(0).film(55, flake)) > 0
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gateway.motion import background, readiness, trust
+from gateway.motion import background, gait, readiness, trust
 from gateway.motion.detector import Detector
 from gateway.motion.thing import Thing
 
@@ -73,7 +73,8 @@ def test_an_insect_is_not_motion(monkeypatch: pytest.MonkeyPatch) -> None:
     """A bright spot that darts and turns is hardly ever reported; control: without the rule it is."""
     frames = insect(200)
     assert false_frames(frames) <= 24
-    monkeypatch.setattr(trust, "flits", lambda *_, **__: False)
+    for room in (gait, trust):
+        monkeypatch.setattr(room, "flits", lambda *_, **__: False)
     assert false_frames(frames) > 80
 
 
@@ -81,7 +82,7 @@ def test_an_insect_is_not_motion(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_who_outlasts_drops_is_believed_in_rain(hits: int, speed: float, *, believed: bool) -> None:
     """Slow for its size and followed for a second: no drop. Followed for less, or as fast as a flake: perhaps one."""
     thing = Thing(1, 20.0, 20.0, 8.0, 18.0, 0.0, 1.0, 90.0, vx=speed, hits=hits, own=0.8, evidence=4.0 * hits)
-    assert trust.outlasts(thing) is believed
+    assert gait.outlasts(thing) is believed
 
 
 def test_a_view_must_be_good_again_for_a_second() -> None:
@@ -101,3 +102,19 @@ def test_learning_is_prolonged_only_so_far() -> None:
     ends = [i / 10 for i in range(100) if ready.grown(i / 10, share=0.2)]
     assert len(ends) == 1
     assert 4.4 <= ends[0] <= 5.5
+
+
+def test_a_place_where_leaves_moved_is_forgotten() -> None:
+    """A quarter of an hour after the last leaf a cell has the threshold that it had before; control: not at once."""
+    model = background.Background(30, 40, floor=100, factor=4.0)
+    cells = np.full((30, 40), 8000, np.int16)
+    model.start(cells, anew=True)
+    model.restless[10:20] = 200
+    model.restless[25, 30] = 8
+    for i in range(9500):
+        model.compare(cells)
+        model.fire()
+        model.learn(cells, None, fast=False, slow=False, stirred=False, steady=True, eager=False)
+        assert i != 300 or (model.threshold > model.base)[10:20].all()
+    assert not model.restless.any()
+    assert (model.threshold == model.base).all()

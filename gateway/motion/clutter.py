@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from gateway.motion.trust import outlasts
+from gateway.motion.gait import outlasts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

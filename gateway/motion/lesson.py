@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _DRIFT = 40  # the most that a level follows something unexplained at one turn, in units
 _SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, divided by 2 ** 3
 _RARE = 16  # two onsets are nothing
+_LULL = 64  # lessons in which little restlessness falls by one: four onsets are nothing after six minutes
 _LEAST_NOISE = 4  # units
 
 
@@ -45,6 +46,8 @@ class Lesson:
         self._sides, self._ends = edges[:, :: width - 1], down[:: height - 1]
         self._most, self._least = _row(width, _DRIFT), _row(width, -_DRIFT)
         self._floor, self._least_noise = _row(width, model.floor), _row(width, _LEAST_NOISE)
+        self._lessons = 0
+        self._one = _row(width, 1).astype(np.uint8)
         self._rare = _row(width, _RARE).astype(np.uint8)
 
     def learn(self, free: NDArray[np.bool_] | None, shift: int, *, steady: bool, slow: bool) -> None:
@@ -93,7 +96,13 @@ class Lesson:
         np.maximum(base, self._floor, out=base)
         self._allow_for_edges()
         restless, often, more = self._restless, self._often, self._step
-        if int(np.maximum.reduce(restless, axis=None)) <= _RARE:
+        most = int(np.maximum.reduce(restless, axis=None))
+        self._lessons += 1
+        if most and self._lessons % _LULL == 0:
+            # A share of little is nothing: what moved once would be restless for ever. But leaves rest between gusts.
+            np.minimum(restless, self._one, out=often)
+            np.subtract(restless, often, restless)
+        if most <= _RARE:
             self._threshold[...] = base
             return
         np.right_shift(restless, 5, often)

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from gateway.motion.clutter import Clutter
 from gateway.motion.company import escorts, measure_pace, near
+from gateway.motion.gait import measure_progress, outlasts
 from gateway.motion.joining import gather, join
 from gateway.motion.thing import Thing
-from gateway.motion.trust import HARD, OWN, earned, measure_progress, outlasts, promising, shaded
+from gateway.motion.trust import HARD, OWN, earned, promising, shaded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

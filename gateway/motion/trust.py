@@ -5,8 +5,9 @@ Not here: how a track is followed (tracks.py), how much clutter there is (clutte
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
+
+from gateway.motion.gait import GLARE, PATIENT, SURE, came_in, flits, leaps, outlasts, plunges
 
 if TYPE_CHECKING:
     from gateway.motion.clutter import Clutter
@@ -25,18 +26,13 @@ _JERKY = 0.7  # swerve of what must be followed for twice as long while it is sm
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _LARGE = 60  # cells
 _HUGE = 200
-_GLARE = 1800  # units brighter than the background: an insect before the lamp
-_PATIENT = 8  # frames
 _LONG = 16  # frames
 _COVERED = -0.25  # less of its edges are its own: the background's, where something left
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
-_SURE = 7.0  # evidence that a track needs
-_PROGRESS = 1.5  # seconds between two measurements of progress
 _SOFT = 0.28  # ends that are softer are those of light on the ground
 _SOFT_GLOW = 0.5  # the same of what is brighter and leaves visible what it falls on
 _SOFT_YOUNG = 0.38  # the same in the first frames, and while a field of light lies on the picture
 _LOOKED = 5  # frames after which the ends are known
-_PLUNGE = 1.5  # of its height in a tenth of a second
 _FILLED = 0.4  # of its box: threads of a web do not
 _SPARSE = 0.25  # of its box: no body fills so little
 _EVEN = 0.5  # spread of a change of light, as a share of its depth: things have light and dark sides
@@ -62,14 +58,14 @@ def earned(
         or thing.h < smallest
         or soft(thing, _SOFT if thing.hits >= _LOOKED else _SOFT_YOUNG)
         or _glows(thing)
-        or _plunges(thing)
+        or plunges(thing)
         or thing.area < _SPARSE * thing.w * thing.h
     ):
         return False
     if lit and (
         (thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN) and not _passes(thing))
         or soft(thing, _SOFT_YOUNG)
-        or (thing.flared and thing.hits < _PATIENT)
+        or (thing.flared and thing.hits < PATIENT)
         or _comes_as_light(thing, *size)
     ):
         return False
@@ -81,7 +77,7 @@ def earned(
         return False
     small = thing.area < 12
     steady = thing.swerve < _JERKY or not (small or thing.contrast > 0)  # dark and large: no insect, thread or light
-    if thing.evidence < (4 * _SURE if not steady else 2 * _SURE if small else _SURE) or t - thing.born < 0.19:
+    if thing.evidence < (4 * SURE if not steady else 2 * SURE if small else SURE) or t - thing.born < 0.19:
         return False
     approaches = not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter)
     if approaches or (not lit and _towers(thing, clutter)):
@@ -113,7 +109,7 @@ def _approaches(thing: Thing, clutter: Clutter) -> bool:
     """
     return (
         thing.slow_hits >= _LONG
-        and thing.evidence >= 6 * _SURE
+        and thing.evidence >= 6 * SURE
         and _drifts(thing)
         and thing.drift >= clutter.reach_at(thing)
     )
@@ -134,7 +130,7 @@ def _passes(thing: Thing) -> bool:
         thing.w < 0.8 * thing.h
         and thing.own > _COVERED
         and thing.lively > 0.5
-        and thing.evidence >= 12 * _SURE
+        and thing.evidence >= 12 * SURE
         and 0.3 * thing.h < speed < 2.0 * thing.h
         and thing.went > max(1.5 * thing.h, 0.5 * thing.path)
     )
@@ -161,34 +157,6 @@ def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
     return aimless or (t - thing.stepped > _SEETHES and not (promising(thing) and _drifts(thing)))
 
 
-def outlasts(thing: Thing) -> bool:
-    """Say whether it was followed for longer than drops and flakes can be, and went more slowly than they fall."""
-    return thing.hits >= _PATIENT and thing.evidence >= 3 * _SURE and thing.own > 0.4 and not flits(thing, least=0.35)
-
-
-def flits(thing: Thing, *, least: float = 0.7) -> bool:
-    """Say whether it is so fast for its size that it is near the lens, or a cyclist: `least` of its size in .1 s.
-
-    What glares may be an insect before the lamp; then little more than half of that is fast.
-    """
-    # Who comes in at the border is narrow at first, so a glaring one is measured by the larger side.
-    glares = thing.contrast > _GLARE
-    size = max(thing.w, thing.h) if glares else math.sqrt(thing.w * thing.h)
-    least = min(least, 0.4) if glares else least
-    return (abs(thing.vx) + abs(thing.vy)) * 0.1 > least * size
-
-
-def measure_progress(thing: Thing, t: float) -> None:
-    """Count how often in a row it walked to and fro and got nowhere."""
-    x, y, path, since = thing.milestone
-    if t - since < _PROGRESS:
-        return
-    walked = thing.path - path
-    got = abs(thing.x - x) + abs(thing.y - y)
-    thing.idle = thing.idle + 1 if walked > 2.0 and got < 0.35 * walked else 0
-    thing.milestone = (thing.x, thing.y, thing.path, t)
-
-
 def shaded(region: Region) -> float:
     """Return 1 for a region that looks like a cast shadow (after Prati et al., PAMI 25(7), 2003), else 0.
 
@@ -208,11 +176,11 @@ def _comes_as_light(thing: Thing, width: int, height: int) -> bool:
 
 def _darts(thing: Thing, width: int, height: int) -> bool:
     """Say whether it is faster than who walks or drives, and not as straight as a cyclist: an insect."""
-    if _leaps(thing) and not _came_in(thing, width, height) and thing.swerve > _STEADY:
+    if leaps(thing) and not came_in(thing, width, height) and thing.swerve > _STEADY:
         return True
     # Nothing on the ground is so small, so bright and so fast; but what goes on straight may be a lamp on a bicycle.
     patience = 0.65 if thing.area < _LARGE else 0.25
-    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > _GLARE and thing.seen - thing.born < patience))
+    return flits(thing) and (thing.swerve > _BENT or (thing.contrast > GLARE and thing.seen - thing.born < patience))
 
 
 def soft(thing: Thing, limit: float = _SOFT) -> bool:
@@ -234,23 +202,3 @@ def _glows(thing: Thing) -> bool:
 def _hard(thing: Thing) -> bool:
     """Say whether it is broad, fills its box and ends at a step: a car, though most edges be the background's."""
     return thing.ends is not None and thing.ends > HARD and thing.area > _FILLED * thing.w * thing.h
-
-
-def _plunges(thing: Thing) -> bool:
-    """Say whether it goes up or down by more than its own height in a tenth of a second: a flake, drop or insect.
-
-    On the ground nobody does: seen from above it would be a hundred kilometres an hour for who is on foot.
-    """
-    return abs(thing.vy) * 0.1 > _PLUNGE * thing.h
-
-
-def _leaps(thing: Thing) -> bool:
-    """Say whether it is so fast that it hardly touches where it was a tenth of a second ago."""
-    return abs(thing.vx) * 0.1 > 0.6 * thing.w or abs(thing.vy) * 0.1 > 0.6 * thing.h
-
-
-def _came_in(thing: Thing, width: int, height: int) -> bool:
-    """Say whether it was seen first within a leap of the picture's border: insects appear from nowhere."""
-    left, top, right, bottom = thing.start
-    near_x, near_y = abs(thing.vx) * 0.1 + 2, abs(thing.vy) * 0.1 + 2
-    return left < near_x or top < near_y or right > width - near_x or bottom > height - near_y
