@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from gateway.motion import grain
 from gateway.motion.background import Background
 from gateway.motion.detector import Detector
 from gateway.motion.grain import Grain
+from gateway.motion.result import Motion
 
 Plane = NDArray[np.uint8]
 
@@ -140,3 +142,24 @@ def test_strong_grain_allocates_nothing_either() -> None:
             assert tracemalloc.get_traced_memory()[1] - before < 160 * 120 * 2
     finally:
         tracemalloc.stop()
+
+
+def test_a_cover_under_which_the_gain_goes_up_comes_off() -> None:
+    """Under a cover it is dark, so that grain becomes strong: the view is right again once the cover is off."""
+    random = np.random.default_rng(0)
+    street = np.kron(random.uniform(30, 150, (24, 32)), np.ones((10, 10)))
+    grains = random.normal(0, 1, (8, *street.shape))
+    detector = Detector(*_SIZE, outlines=False)
+
+    def see(scene: NDArray[np.floating[Any]], sigma: float, first: int, last: int) -> Motion:
+        pictures = [np.clip(np.rint(scene + sigma * each), 0, 255).astype(np.uint8) for each in grains]
+        for i in range(first, last):
+            motion = detector.step(pictures[i % 8], i / 10)
+        return motion
+
+    see(street, 1.5, 0, 400)
+    covered = see(np.full_like(street, 20), _NIGHT, 400, 500)
+    assert covered.suppressed == "view"
+    assert detector._sensor.strong
+    free = see(street, 1.5, 500, 530)
+    assert (free.suspect, free.suppressed) == (False, None)

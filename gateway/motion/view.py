@@ -79,7 +79,12 @@ class Watch:
         return self._doubt != "ok"
 
     def restart(self) -> None:
-        """Learn the view anew; what is declared stays."""
+        """Learn the view anew; what is declared stays.
+
+        Not in doubt: then only the edges that are remembered can say that the view is right again.
+        """
+        if self._doubt != "ok":
+            return
         self._edges = self._edges[:0]
         self._chosen = -1e9
 
