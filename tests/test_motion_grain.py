@@ -163,3 +163,26 @@ def test_a_cover_under_which_the_gain_goes_up_comes_off() -> None:
     assert detector._sensor.strong
     free = see(street, 1.5, 500, 530)
     assert (free.suspect, free.suppressed) == (False, None)
+
+
+@pytest.mark.parametrize("factor", [3.0, 3.5, 5.0])
+def test_more_noise_is_never_a_lower_threshold(factor: float) -> None:
+    """However much a cell glitters, its threshold is not below that of a cell that glitters less."""
+    model = Background(32, 64, floor=177, factor=factor)
+    model.noise[...] = np.linspace(4, 4000, model.noise.size).reshape(model.noise.shape)
+    model.darken(0)
+    assert (np.diff(model.threshold.reshape(-1)) >= 0).all()
+
+
+def test_frames_kept_with_less_than_black_are_averaged_too() -> None:
+    """A change of light takes black cells of earlier frames below zero: averaged they are black, not glaring."""
+    cells = np.full((32, 64), 400, np.int16)
+    earlier = np.full((2, 32, 64), -6, np.int16)
+    sensor, model = Grain(np.ones(cells.shape, np.bool_)), Background(32, 64, floor=177, factor=3.5)
+    random = np.random.default_rng(0)
+    for i in range(60):
+        frame = np.clip(cells + random.normal(0, 300, cells.shape), 0, None).astype(np.int16)
+        if sensor.prepare(frame, i / 10, model, earlier):
+            break
+    assert sensor.strong
+    assert (earlier == 0).all()

@@ -64,6 +64,7 @@ class Grain:
             self._seen[...] = self._narrow if self.strong else self._wide
         if changed and self.strong:
             model.blur(self.average)
+            np.maximum(earlier, 0, out=earlier)  # a change of light may have taken black below it
             for frame in earlier:
                 self.average(frame)
         if changed and not self.strong:

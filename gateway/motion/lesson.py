@@ -23,6 +23,7 @@ _SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, 
 _RARE = 16  # two onsets are nothing
 _LULL = 64  # lessons in which little restlessness falls by one: four onsets are nothing after six minutes
 _LEAST_NOISE = 4  # units
+_MOST = (1 << 15) - 1  # that 16 bits hold: a threshold beyond would come out as none
 
 
 class Lesson:
@@ -46,6 +47,7 @@ class Lesson:
         self._sides, self._ends = edges[:, :: width - 1], down[:: height - 1]
         self._most, self._least = _row(width, _DRIFT), _row(width, -_DRIFT)
         self._floor, self._least_noise = _row(width, model.floor), _row(width, _LEAST_NOISE)
+        self._most_noise = _row(width, _MOST // factor)
         self._lessons = 0
         self._one = _row(width, 1).astype(np.uint8)
         self._rare = _row(width, _RARE).astype(np.uint8)
@@ -91,7 +93,8 @@ class Lesson:
     def compile(self) -> None:
         """Make the thresholds from the noise, the edges and what comes and goes."""
         base = self._base
-        np.multiply(self._noise, self._factor, base)
+        np.minimum(self._noise, self._most_noise, out=base)
+        np.multiply(base, self._factor, base)
         np.right_shift(base, 4, base)
         np.maximum(base, self._floor, out=base)
         self._allow_for_edges()
