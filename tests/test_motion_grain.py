@@ -186,3 +186,23 @@ def test_frames_kept_with_less_than_black_are_averaged_too() -> None:
             break
     assert sensor.strong
     assert (earlier == 0).all()
+
+
+def test_a_quiet_day_ends_the_averaging() -> None:
+    """A camera that by day repeats most of the picture exactly, as compressed streams do, is no more called grainy."""
+    sensor = Grain(np.ones((32, 64), np.bool_))
+    random = np.random.default_rng(0)
+    model, earlier = Background(32, 64, floor=177, factor=3.5), np.zeros((2, 32, 64), np.int16)
+
+    def see(first: int, last: int, share: float) -> None:
+        for i in range(first, last):
+            differs = random.random((32, 64)) < share
+            frame = (2000 + random.normal(0, 300, (32, 64)) * differs).astype(np.int16)
+            sensor.prepare(frame, i / 2, model, earlier)
+
+    see(0, 60, 1.0)
+    assert sensor.strong
+    see(60, 180, 0.0)
+    assert sensor.strong, "the same picture says nothing"
+    see(180, 300, 0.2)
+    assert not sensor.strong

@@ -27,6 +27,7 @@ _SLOW = 3  # a measurement counts for an eighth
 _STRONG = 190  # units by which half of the cells differ from frame to frame, from which on they are averaged
 _WEAK = 130  # the same below which they are not any more
 _MOST = 360  # units that are believed: more is a picture without a scene
+_STILL = 20  # measurements in a row without grain that are believed
 _USUAL = 1.2  # a model's noise against the median difference of two frames
 
 
@@ -49,6 +50,8 @@ class Grain:
         self._looked = -1e9
         self._looking = False
         self._sixteenths = -1
+        self._still = 0
+        """Measurements in a row in which half of the cells did not differ at all."""
         self._halves = np.zeros(height * width, np.uint16)
         self._first, self._final = (np.zeros(height, np.uint16) for _ in range(2))
         self._other = np.zeros((height, width), np.int16)
@@ -103,14 +106,18 @@ class Grain:
             np.subtract(few, few[middle], few)  # the light of all the picture may have changed
             np.absolute(few, few)
             few.partition(middle)
-            return self._judge(int(few[middle]))
+            return self._judge(int(few[middle]), same=not np.maximum.reduce(few))
         if not self._looked <= t < self._looked + _EVERY:
             self._looked, self._looking = t, True
             self._last.reshape(self._shape)[...] = cells[self._at]
         return False
 
-    def _judge(self, middle: int) -> bool:
-        if not middle:  # the same picture again
+    def _judge(self, middle: int, *, same: bool) -> bool:
+        if same:  # the same picture again
+            return False
+        # A stream that repeats what hardly changed tells its grain now and then; one that never does has none.
+        self._still = 0 if middle else self._still + 1
+        if 0 < self._still < _STILL:
             return False
         sixteenths = min(middle, _MOST) << 4
         if self._sixteenths < 0:
