@@ -14,6 +14,7 @@ from hypothesis import given, strategies as st
 
 from gateway.cli import main
 from gateway.listen.lines import decode, messages
+from gateway.listen.live import as_line, as_object
 from gateway.listen.telling import tell
 from gateway.uplink.mqtt import Connection
 from gateway.wire.draft import Draft, Rank, uuid7
@@ -109,6 +110,16 @@ def test_whatever_comes_is_told_in_print(channel: str, payload: bytes) -> None:
     assert tell(channel, payload).words().isprintable()
 
 
+@given(st.text(max_size=20), st.dictionaries(st.text(max_size=9), st.text() | st.floats(), max_size=3))
+def test_a_line_is_print_and_json_is_json(topic: str, said: dict[str, object]) -> None:
+    """Neither a topic nor a text commands the terminal, and what is no number is null for programs too."""
+    payload = json.dumps(said).encode()
+    assert as_line(topic, payload, kept=False).isprintable()
+    line = as_object(topic, payload, kept=True)
+    assert line.isprintable()
+    json.loads(line, parse_constant=pytest.fail)
+
+
 @pytest.mark.parametrize("form", ["raw", "hex", "HEX", "base64", "topic and hex", "topic and json"])
 @pytest.mark.parametrize("payload", [event("motion", zones=ZONES, duration=1.0), picture()], ids=["event", "picture"])
 def test_what_other_tools_wrote_down_is_read(
@@ -145,6 +156,17 @@ def test_a_pipe_is_read_as_it_comes() -> None:
             assert json.loads(process.stdout.readline()) == {"n": number}
         process.stdin.close()
     assert process.returncode == 0
+
+
+def test_decoded_topics_and_texts_are_print(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a terminal would obey stands escaped in what is decoded, however deep; the JSON says the same."""
+    deep = b"[" * 900 + b"NaN" + b"]" * 900
+    (tmp_path / "seen").write_bytes(b'odd/\x1b[2J/t {"a":"\xc2\x9b2J"}\n{"a":' + deep + b"}\n")
+    assert decode(tmp_path / "seen") == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.isprintable()
+    assert json.loads(first.partition(" ")[2]) == {"a": "\x9b2J"}
+    assert second.count("[") == 900
 
 
 def test_a_broken_line_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

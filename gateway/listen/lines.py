@@ -14,9 +14,8 @@ import sys
 from typing import IO, TYPE_CHECKING
 
 from gateway.errors import GatewayError
-from gateway.listen.telling import read
+from gateway.listen.telling import in_print, read
 from gateway.logs import printable
-from gateway.wire.message import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +51,12 @@ def _print(source: IO[bytes]) -> int:
             worst = 1
         else:
             try:
-                text = plain(read(found)).decode()
+                text = in_print(read(found))
             except ValueError as error:
                 sys.stderr.write(f"gateway: {where}BROKEN: {printable(str(error))} ({found[:8].hex(' ')})\n")
                 worst = 1
             else:
-                sys.stdout.write(f"{topic} {text}\n" if topic else f"{text}\n")
+                sys.stdout.write(f"{printable(topic)} {text}\n" if topic else f"{text}\n")
                 sys.stdout.flush()
     return worst
 

@@ -7,7 +7,6 @@ over; all else runs on the main thread.
 
 from __future__ import annotations
 
-import json
 import queue
 import sys
 import time
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.configuration.credentials import broker_of
 from gateway.errors import LinkError
-from gateway.listen.telling import tell
+from gateway.listen.telling import in_print, tell
+from gateway.logs import printable
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
 
@@ -101,14 +101,15 @@ def as_line(topic: str, payload: bytes, *, kept: bool) -> str:
     channel = "/".join(told.channel.split("/")[:2]) if told.channel.startswith(("media/", "reply/")) else told.channel
     mark = " (kept)" if kept else ""
     when = datetime.now(UTC).strftime("%H:%M:%S")
-    return f"{when} {told.who:<20} {channel.removeprefix('event/'):<18} {told.words()} [{told.size} bytes]{mark}"
+    who, channel = printable(told.who), printable(channel.removeprefix("event/"))
+    return f"{when} {who:<20} {channel:<18} {told.words()} [{told.size} bytes]{mark}"
 
 
 def as_object(topic: str, payload: bytes, *, kept: bool) -> str:
     """Return a message as a line of JSON, for programs."""
     told = tell(topic, payload)
     found: dict[str, Any] = {"topic": topic, "bytes": told.size, "retained": kept}
-    return json.dumps(found | ({"broken": told.broken} if told.broken else {"said": told.said}))
+    return in_print(found | ({"broken": told.broken} if told.broken else {"said": told.said}))
 
 
 def _now() -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.logs import printable
-from gateway.wire.message import inflate, read_label
+from gateway.wire.message import inflate, plain, read_label
 
 ROOT = ["citycam", "v1"]
 SHORT = 6
@@ -57,6 +57,11 @@ def read(payload: bytes) -> dict[str, Any]:
         return read_label(payload) if payload[:2] == b"\xff\xd8" else inflate(payload)
     except RecursionError as error:
         raise ValueError("brackets are nested beyond reason") from error
+
+
+def in_print(found: dict[str, Any]) -> str:
+    """Return an object as JSON in print: what a terminal would obey JSON allows as it is, and has escapes for."""
+    return "".join(each if each.isprintable() else json.dumps(each)[1:-1] for each in plain(found).decode())
 
 
 def tell(topic: str, payload: bytes) -> Told:

@@ -8,7 +8,6 @@ MQTT 5 properties. Not here: storing (uplink/outbox.py) and sending (uplink/mqtt
 from __future__ import annotations
 
 import json
-import math
 import zlib
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -98,16 +97,9 @@ def plain(payload: Mapping[str, Any]) -> bytes:
     try:
         text = json.dumps(payload, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(payload), separators=(",", ":"), ensure_ascii=False)
+        finite = json.loads(json.dumps(payload), parse_constant=lambda _: None)
+        text = json.dumps(finite, separators=(",", ":"), ensure_ascii=False)
     return text.encode(errors="replace")
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {name: _finite(each) for name, each in value.items()}
-    return [_finite(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def inflate(payload: bytes) -> dict[str, Any]:
