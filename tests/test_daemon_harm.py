@@ -16,6 +16,7 @@ import pytest
 
 from gateway.configuration.loading import load
 from gateway.control import SOCKET_NAME, ask
+from gateway.daemon import inbox
 from gateway.daemon.cameras import Cameras
 from gateway.daemon.daemon import Daemon
 from gateway.memory.diary import kept
@@ -122,6 +123,25 @@ def test_an_alarm_does_not_wait_for_another_lanes_numbers(tmp_path: Path) -> Non
         daemon.intake.number()
     assert [message.rank for message in offered[2:]] == [Rank.START, Rank.END, Rank.UPDATE]
     assert {lane_of(message.rank) == message.lane for message in offered} == {True}
+
+
+def test_complaints_about_the_centre_are_logged_once_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two that take turns do not fill the log, and one that comes again after long is logged again."""
+    loaded = load(Gateway(tmp_path, None, ["street"]).config, (), {})
+    daemon = Daemon(loaded, Cameras(loaded.settings))
+
+    def hear() -> tuple[int, int]:
+        for topic, payload in (("down/ack", b"{"), ("down/elsewhere", b"")) * 3:
+            daemon._inbox.put(topic, payload, retained=False)
+        daemon._inbox.tick(daemon._link, daemon._reports, daemon._orders, daemon._gate)
+        return caplog.text.count("down/ack: "), caplog.text.count("down/elsewhere: ")
+
+    with contextlib.closing(daemon._waking):
+        assert hear() == (1, 1)
+        monkeypatch.setattr(inbox, "AGAIN_SECONDS", 0.0)
+        assert hear() == (4, 4)
 
 
 def test_a_camera_that_is_being_opened_is_no_fault(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import time
 from typing import TYPE_CHECKING
 
 from gateway.daemon import wishes
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+AGAIN_SECONDS = 3600.0
+"""A complaint that comes again is logged again so late."""
+COMPLAINTS, LONGEST_COMPLAINT = 16, 500
+"""So many are remembered, and so many characters of each."""
+
 
 class Inbox:
     """Everything below `down/`."""
@@ -32,8 +38,8 @@ class Inbox:
         self._memory = memory
         self._broker = broker
         self._waiting: queue.SimpleQueue[tuple[str, bytes, bool]] = queue.SimpleQueue()
-        self._complained = ""
-        """What was logged last."""
+        self._complained: dict[str, float] = {}
+        """What was logged of late, and when on the monotonic clock."""
 
     def put(self, topic: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001 (as the link calls it)
         """Take what came, from `down/` on; from any thread, never waits."""
@@ -62,10 +68,15 @@ class Inbox:
         self._memory.note_commands(gate.seen)
 
     def _complain(self, text: str) -> None:
-        """Log it, once where it comes again and again: it must not push out of the log what else is there."""
-        if text != self._complained:
-            log.warning("%s", text)
-        self._complained = text
+        """Log it, once an hour where it comes again and again: it must not push out of the log what else is there."""
+        text, now = text[:LONGEST_COMPLAINT], time.monotonic()
+        if text in self._complained and now < self._complained[text] + AGAIN_SECONDS:
+            return
+        log.warning("%s", text)
+        self._complained.pop(text, None)
+        self._complained[text] = now
+        if len(self._complained) > COMPLAINTS:
+            del self._complained[next(iter(self._complained))]
 
     def _ack(self, payload: bytes, link: Link, reports: Reports) -> None:
         """Do what the centre says it has and misses, or tell it why not: alarms may wait for its word."""

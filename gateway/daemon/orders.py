@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 
 SNAPSHOT_SECONDS = 10.0
 SELFTEST_SECONDS = 90.0
+FLOOD_SECONDS = 10.0
+"""A flood of commands is over when none was passed over for so long."""
 REPLY_BYTES = 16 * 1024
 """No reply is longer: of log lines the latest are sent."""
 
@@ -64,6 +66,7 @@ class Orders:
         self._refusals = Bucket(REFUSALS, REFUSALS_A_MINUTE)
         self._passed_over = 0
         """Refused commands since the last that was answered."""
+        self._passed_at = 0.0
         self._snapshots: dict[str, tuple[Command, float]] = {}
         self._selftest: tuple[Command, Launch, IO[bytes], float] | None = None
 
@@ -77,18 +80,22 @@ class Orders:
             self._carry_out(found)
         elif not self._refusals.spend(time.monotonic()):
             self._passed_over += 1
+            self._passed_at = time.monotonic()
         else:
             self._refuse(found, topic, payload)
 
     def _refuse(self, found: Refusal | None, topic: str, payload: bytes) -> None:
-        if self._passed_over:
-            log.warning("%d more commands were refused and not answered: there were too many", self._passed_over)
-            self._passed_over = 0
+        self._tell_passed_over()
         if found is None:
             log.warning("%s: a command without a usable id is ignored: %.80r", topic, payload)
             return
         log.warning("command %s (%s) refused: %s", found.name, found.id, found.message)
         self._reply(found.id, found.name, "refused", found.code, found.message)
+
+    def _tell_passed_over(self) -> None:
+        if self._passed_over:
+            log.warning("%d more commands were refused and not answered: there were too many", self._passed_over)
+            self._passed_over = 0
 
     def _carry_out(self, command: Command) -> None:
         match command.name:
@@ -109,6 +116,8 @@ class Orders:
 
     def tick(self, now: float) -> None:
         """Answer what has come to an end. `now` on the monotonic clock."""
+        if now > self._passed_at + FLOOD_SECONDS:
+            self._tell_passed_over()
         for eye in self._eyes:
             while eye.known.snapshots:
                 found, refused = eye.known.snapshots.popleft()
