@@ -144,6 +144,21 @@ def test_moved_latches_until_it_is_confirmed() -> None:
     assert not cleared[-1].suspect
 
 
+def test_a_cover_is_told_just_after_the_edges_were_chosen_anew() -> None:
+    """Edges are chosen every 20 s: a lens that is covered in the second after that is not taken for another scene."""
+    frames, detector = street(40, walker=False), Detector(320, 240, outlines=False)
+    t, chosen = 0.0, -1e9
+    while t < 21 or detector._watch._chosen == chosen:
+        chosen = detector._watch._chosen
+        detector.step(frames[round(t * 10) % 40], t)
+        t += 0.1
+        assert t < 60
+    dark = np.random.default_rng(0).normal(20, 2, (20, 240, 320)).astype(np.uint8)
+    covered = [detector.step(frame, t + i / 10) for i, frame in enumerate(dark)]
+    assert covered[-1].suspect
+    assert covered[-1].suppressed == "view"
+
+
 @pytest.mark.parametrize("grey", [0, 255])
 def test_black_and_white_are_survived(grey: int) -> None:
     """A plane of nothing but black or white raises no error and shows no motion."""

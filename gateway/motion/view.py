@@ -47,6 +47,8 @@ class Watch:
         self._down: NDArray[np.intp] = np.zeros(0, np.intp)
         """How far the other end of each edge lies: two cells to the right, or two rows down."""
         self._steps = np.zeros(0, np.int32)
+        self._former: tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.int32]] | None = None
+        """The edges before, until those that were chosen last are proven."""
         self._wide = np.zeros((height // 4, width // 4 * 4), np.int32)
         self._other = np.zeros_like(self._wide)
         self._coarse = np.zeros((height // 4, width // 4), np.int32)
@@ -85,7 +87,7 @@ class Watch:
         """
         if self._doubt != "ok":
             return
-        self._edges = self._edges[:0]
+        self._edges, self._former = self._edges[:0], None
         self._chosen = -1e9
 
     def resume(self) -> None:
@@ -151,6 +153,10 @@ class Watch:
         kept = float(np.count_nonzero(steps * 4 > self._steps)) / steps.size
         if kept >= 0.55:
             return self._sharp_or_not(cells, steps, t)
+        if self._proven < _PROVEN and self._former is not None:  # it may be the view, or what stood there just then
+            self._edges, self._down, self._steps = self._former
+            self._former, self._proven = None, _PROVEN
+            return self._judge(cells, t, changed=changed)
         if self._proven < _PROVEN:  # never seen as they were chosen: something else stood there
             self._edges = self._edges[:0]
             self._chosen = t - _CHOOSE / 2
@@ -198,6 +204,8 @@ class Watch:
         flat = model.level.reshape(-1)
         falling = flat[b] < flat[a]
         a[falling], b[falling] = b[falling], a[falling]
+        if self._edges.size >= _FEWEST and self._proven >= _PROVEN:
+            self._former = self._edges, self._down, self._steps
         self._edges, self._down = a, b
         self._steps = np.maximum(1, self._measured(model.level))
         self._chosen = self._sound = t
