@@ -235,15 +235,21 @@ def test_what_is_withheld_does_not_leave(reason: str) -> None:
     assert [each.body["picture"] for each in posted] == [None, None]
 
 
-@pytest.mark.parametrize(("age", "leaves"), [(0.4, False), (60.0, True)], ids=["just before", "long before"])
-def test_what_was_kept_just_before_a_suspicion_does_not_leave_when_it_passes(*, age: float, leaves: bool) -> None:
+@pytest.mark.parametrize(
+    ("age", "late", "leaves"),
+    [(0.4, True, False), (60.0, True, True), (0.4, False, True)],
+    ids=["just before", "long before", "nothing is hidden"],
+)
+def test_what_was_kept_just_before_a_suspicion_does_not_leave_when_it_passes(
+    *, age: float, late: bool, leaves: bool
+) -> None:
     """A knock is suspected a moment late: a picture of that moment may show what masks hide; older ones are sound."""
     posted: list[Draft] = []
     room = stills(posted)
     taken = frame("bgr")
     room.keep("e1", taken, Box(0.4, 0.4, 0.1, 0.1))
-    room.withhold("view", taken.mono + age)
-    room.withhold("view", taken.mono + age + 0.1)
+    room.withhold("view", taken.mono + age, late=late)
+    room.withhold("view", taken.mono + age + 0.1, late=late)
     room.withhold("", taken.mono + age + 2.0)
     assert room.fresh("e1") is leaves
     room.illustrate(draft("e1"))

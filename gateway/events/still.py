@@ -92,12 +92,12 @@ class Stills:
         self.dropped = 0
         """Pictures that were not made because too many were wanted at once."""
 
-    def withhold(self, reason: str, t: float) -> None:
+    def withhold(self, reason: str, t: float, *, late: bool = True) -> None:
         """Let no picture leave for this reason, or let them leave again where it is empty; `t` in the frames' seconds.
 
-        What was kept just before a reason came is forgotten: the reason was there before it was seen.
+        late: the reason was there before it was seen, so forget what was kept just before.
         """
-        if reason and not self.withheld:
+        if late and reason and not self.withheld:
             for episode in [each for each, slot in self._kept.items() if t - slot.facts["mono"] <= LATE_SECONDS]:
                 self._return(self._kept.pop(episode))
         self.withheld = reason

@@ -222,7 +222,8 @@ class Pipeline:
             reason = "moved"
         else:
             reason = "view" if suspect else ""
-        self.stills.withhold(reason, self._now)
+        # Where nothing is hidden a lorry that covers the view for a moment must not cost an alarm its picture.
+        self.stills.withhold(reason, self._now, late=self._mask is not None or self.fault is not None)
 
 
 def make_zones(camera: Mapping[str, Any]) -> list[Zone]:
