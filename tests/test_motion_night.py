@@ -156,25 +156,6 @@ def test_what_is_broad_is_judged_by_its_ends(more: dict[str, float], *, believed
     assert said is believed
 
 
-@pytest.mark.parametrize(
-    ("more", "lit", "at", "believed"),
-    [
-        ({"area": 20.0, "w": 5.0, "h": 5.0}, True, 1.0, False),
-        ({"area": 20.0, "w": 5.0, "h": 5.0}, True, 1.1, True),  # whoever is far away is still there
-        ({"area": 20.0, "w": 5.0, "h": 5.0}, False, 1.0, True),
-        ({"area": 60.0, "w": 8.0, "h": 9.0}, True, 1.0, True),  # light on details is not as large
-    ],
-)
-def test_what_is_small_while_light_passes_is_followed_for_a_second(
-    more: dict[str, float], *, lit: bool, at: float, believed: bool
-) -> None:
-    """While a field of light lies on the picture its rim goes along small details: only what stays after that is believed."""
-    thing = came(own=0.8, **more)
-    thing.vx = 10.0
-    said = trust.earned(thing, at, Clutter(160, 90), smallest=1.0, wary=False, lit=lit, size=(160, 90))
-    assert said is believed
-
-
 def stood(**more: object) -> Thing:
     """Return a large thing that came from the left and has stood for two seconds."""
     thing = Thing(1, 50.0, 40.0, 20.0, 12.0, 0.0, 9.9, 150.0, edge=0.8, own=0.6, far=40.0, stepped=7.9, moving=0.0)

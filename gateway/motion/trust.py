@@ -26,8 +26,6 @@ _JERKY = 0.7  # swerve of what must be followed for twice as long while it is sm
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _LARGE = 60  # cells
 _HUGE = 200
-_SLIGHT = 30
-_UNCLEAR = 1.05  # seconds: details that light passes over look like something small that goes with it
 _LONG = 16  # frames
 _COVERED = -0.25  # less of its edges are its own: the background's, where something left
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
@@ -68,12 +66,11 @@ def earned(
         (thing.own < (_OWN_LIT if thing.moving < 0.5 else OWN) and not _passes(thing))
         or soft(thing, _SOFT_YOUNG)
         or (thing.flared and thing.hits < PATIENT)
-        or (thing.area < _SLIGHT and t - thing.born < _UNCLEAR)
         or _comes_as_light(thing, *size)
     ):
         return False
     if (
-        (wary and thing.area < _SLIGHT and not _crossed(thing))
+        (wary and thing.area < 30 and not _crossed(thing))
         or (clutter.weathers(thing) and not outlasts(thing))
         or _darts(thing, *size)
     ):
@@ -101,7 +98,7 @@ def _towers(thing: Thing, clutter: Clutter) -> bool:
     Before leaves its box jumps about with theirs, so how far it went says little; but no leaf is as large.
     """
     large = thing.area >= _HUGE and thing.hits >= _LOOKED
-    return large and thing.edge > 0.45 and thing.own > _OWN_LIT and thing.moving > 0.7 and clutter.dwarfs(thing)
+    return large and thing.edge > 0.45 and thing.own > HARD and thing.moving > 0.7 and clutter.dwarfs(thing)
 
 
 def _approaches(thing: Thing, clutter: Clutter) -> bool:
