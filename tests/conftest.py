@@ -24,13 +24,21 @@ from gateway.wire.message import Address, Message, Moment, make_message
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from gateway.uplink.rows import Stream
     from tests.hanging_folder import HangingFolder
 
 ADDRESS = Address("test", "gw-test")
 ROOT = ADDRESS.root
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Write half characters that a test logged as escapes: as they are no report can travel between processes."""
+    report = yield
+    report.sections = [(name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections]
+    return report
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ _SWAY = 3  # an edge may move by a quarter of a cell: its slope over two cells, 
 _RARE = 16  # two onsets are nothing
 _LULL = 64  # lessons in which little restlessness falls by one: four onsets are nothing after six minutes
 _LEAST_NOISE = 4  # units
-_MOST = (1 << 15) - 1  # that 16 bits hold: a threshold beyond would come out as none
+_MOST_NOISE = 300  # units that a threshold follows: leaves are told by their looks, and no person may be as leaves
 
 
 class Lesson:
@@ -47,7 +47,7 @@ class Lesson:
         self._sides, self._ends = edges[:, :: width - 1], down[:: height - 1]
         self._most, self._least = _row(width, _DRIFT), _row(width, -_DRIFT)
         self._floor, self._least_noise = _row(width, model.floor), _row(width, _LEAST_NOISE)
-        self._most_noise = _row(width, _MOST // factor)
+        self._most_noise = _row(width, _MOST_NOISE)
         self._lessons = 0
         self._one = _row(width, 1).astype(np.uint8)
         self._rare = _row(width, _RARE).astype(np.uint8)

@@ -98,7 +98,7 @@ def _towers(thing: Thing, clutter: Clutter) -> bool:
     Before leaves its box jumps about with theirs, so how far it went says little; but no leaf is as large.
     """
     large = thing.area >= _HUGE and thing.hits >= _LOOKED
-    return large and thing.edge > 0.45 and thing.own > HARD and thing.moving > 0.7 and clutter.dwarfs(thing)
+    return large and thing.edge > 0.45 and thing.own > _OWN_LIT and thing.moving > 0.7 and clutter.dwarfs(thing)
 
 
 def _approaches(thing: Thing, clutter: Clutter) -> bool:
