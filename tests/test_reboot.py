@@ -33,6 +33,14 @@ def memory(folder: Path, boot: str = "b1") -> Memory:
     return Memory(folder, boot, at_once)
 
 
+@pytest.fixture(autouse=True)
+def just_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A device that was started a minute ago, whatever this machine has run: every boot of a test adds that to ages."""
+    real = time.monotonic
+    offset = 60.0 - real()
+    monkeypatch.setattr(time, "monotonic", lambda: real() + offset)
+
+
 @pytest.fixture
 def systemctl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A `systemctl` that is found first; keeps what it was told, and what stood on the card at that time."""
