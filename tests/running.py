@@ -21,6 +21,22 @@ from tests.mosquitto import Mosquitto, Sniffer, wait_for
 ROOT = "citycam/v1/north/gw-0412"
 STREET = "street?scene=corner&seed=3"
 
+DEMO_NUMBERS = [
+    "frames",
+    "fps",
+    "episodes_true",
+    "episodes_found",
+    "events_false",
+    "messages_received",
+    "duplicates",
+    "bytes_per_episode",
+    "latency_p50_ms",
+    "latency_p99_ms",
+    "cpu_share",
+    "rss_mb",
+]
+"""What the demo's summary tells, in its order."""
+
 
 ON_A_MACHINE = """
 import sys; from pathlib import Path; from gateway import logs; from gateway.configuration.loading import load

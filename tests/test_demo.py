@@ -6,7 +6,7 @@ import io
 import json
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -20,24 +20,7 @@ from gateway.demo.summary import Summary
 from gateway.errors import GatewayError
 from gateway.replay.score import Score
 from gateway.uplink.broker import parse_broker_url
-
-if TYPE_CHECKING:
-    pass
-
-KEYS = [
-    "frames",
-    "fps",
-    "episodes_true",
-    "episodes_found",
-    "events_false",
-    "messages_received",
-    "duplicates",
-    "bytes_per_episode",
-    "latency_p50_ms",
-    "latency_p99_ms",
-    "cpu_share",
-    "rss_mb",
-]
+from tests.running import DEMO_NUMBERS
 
 
 def test_frame_rate_counts_each_report_once() -> None:
@@ -90,7 +73,7 @@ def summary(**more: Any) -> Summary:
 def test_summary_has_the_keys_that_were_promised() -> None:
     """Programs read these keys in this order; an episode that has not ended does not count for the size."""
     numbers = json.loads(summary().json())
-    assert list(numbers) == KEYS
+    assert list(numbers) == DEMO_NUMBERS
     assert list(numbers.values()) == [1800, 30.0, 4, 3, 1, 9, 1, 500.0, 20.0, 40.0, 0.5, 100.0]
     assert "not found: car 4" in "\n".join(summary().lines())
 

@@ -18,24 +18,10 @@ import pytest
 from gateway.demo.broker import EmbeddedBroker, free_port
 from gateway.uplink.broker import parse_broker_url
 from gateway.uplink.subscriber import Subscriber
+from tests.running import DEMO_NUMBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-KEYS = [
-    "frames",
-    "fps",
-    "episodes_true",
-    "episodes_found",
-    "events_false",
-    "messages_received",
-    "duplicates",
-    "bytes_per_episode",
-    "latency_p50_ms",
-    "latency_p99_ms",
-    "cpu_share",
-    "rss_mb",
-]
 
 
 @pytest.mark.system
@@ -97,7 +83,7 @@ def test_demo_shows_the_corner_end_to_end(tmp_path: Path) -> None:
     out, _ = demo.communicate(timeout=90)
     assert demo.returncode == 0, out
     numbers = json.loads((tmp_path / "s.json").read_text())
-    assert list(numbers) == KEYS
+    assert list(numbers) == DEMO_NUMBERS
     assert numbers["frames"] > 10
     assert numbers["episodes_found"] >= 1
     assert numbers["messages_received"] > 5

@@ -19,29 +19,12 @@ from gateway.uplink.room import Kept
 from gateway.uplink.salvage import Salvage
 from gateway.wire.draft import Rank
 from tests.conftest import everything, message
+from tests.salvaging import salvaged, with_alarms
 
 if TYPE_CHECKING:
     from gateway.wire.message import Message
 
 pytestmark = pytest.mark.usefixtures("tidy")
-
-
-def with_alarms(path: Path, count: int = 100) -> tuple[Outbox, set[str]]:
-    """Return a store with so many alarms that nobody has heard, and their ids."""
-    outbox = Outbox.open(path, 8 << 20, 0)
-    made = [message(Rank.ALARM, seq, epoch=outbox.epoch) for seq in outbox.reserve("alarm", count)]
-    outbox.put(made)
-    return outbox, {each.id for each in made}
-
-
-def salvaged(outbox: Outbox) -> set[str]:
-    """Salvage what was set aside; return the ids of what waits then."""
-    assert outbox.past.set_aside is not None, "nothing is to be salvaged"
-    salvage = Salvage(outbox.past.set_aside)
-    while salvage.step(outbox) is not None:
-        pass
-    salvage.close()
-    return {each.id for each in everything(outbox, "saved")}
 
 
 def test_a_store_whose_damage_shows_in_use_is_salvaged(memory: Path) -> None:
