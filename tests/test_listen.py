@@ -5,9 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, strategies as st
@@ -21,6 +23,9 @@ from gateway.wire.draft import Draft, Rank, uuid7
 from gateway.wire.message import Address, Moment, deflate, inflate, make_message, plain, read_label
 from tests.mosquitto import Mosquitto, Sniffer, wait_for
 from tests.running import Gateway, make_clip, states
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = "citycam/v1/north/gw-0412/up"
 NOW = Moment(1_790_000_000.0, synced=True, mono=500.0, boot="a1b2c3d4")
@@ -189,25 +194,36 @@ def test_a_broken_line_does_not_stop_the_rest(tmp_path: Path, capsys: pytest.Cap
     assert "/absent: cannot be read" in capsys.readouterr().err
 
 
+@pytest.fixture(params=[signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def ending(request: pytest.FixtureRequest) -> Iterator[signal.Signals]:
+    """Give a signal that ends a listener, which is started as by a script in the background: with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield request.param
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.broker
 @pytest.mark.system
-def test_a_listener_hears_a_corner_and_disturbs_nobody(tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer) -> None:
+def test_a_listener_hears_a_corner_and_disturbs_nobody(
+    tmp_path: Path, mosquitto: Mosquitto, sniffer: Sniffer, ending: signal.Signals
+) -> None:
     """States, events and pictures are told as they come, and a broken one between them; the gateway's link stays."""
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")]).start()
     log = tmp_path / "heard.txt"
     command = [sys.executable, "-m", "gateway", "listen", str(mosquitto.broker), "--config", str(gateway.config)]
-    try:
-        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as listener:
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as listener:
+        try:
             assert listener.stderr is not None
             assert b"listening to citycam/v1/+/+/up/#" in listener.stderr.readline()
             sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway")
             say(mosquitto, f"{ROOT}/event/motion/cam0", b"x\xf9nonsense")
             wait_for(lambda: all(word in log.read_text() for word in ("status", "BROKEN", "picture, ")), "the lines")
-            listener.send_signal(2)
+            listener.send_signal(ending)
             assert listener.wait(15) == 0
-        assert gateway.link()["connects"] == 1
-    finally:
-        gateway.stop()
+            assert gateway.link()["connects"] == 1
+        finally:
+            listener.kill()  # or the test would wait for it for ever
+            gateway.stop()
     assert not [topic for topic, _, _, _ in sniffer.seen if "/down/" in topic]
 
 

@@ -8,6 +8,7 @@ over; all else runs on the main thread.
 from __future__ import annotations
 
 import queue
+import signal
 import sys
 import time
 from dataclasses import replace
@@ -49,13 +50,17 @@ def broker_named(url: str | None, settings: BrokerSettings) -> Broker:
 
 
 def listen(broker: Broker, topics: Sequence[str], *, as_json: bool = False, seconds: float | None = None) -> int:
-    """Print a line for each message until Ctrl-C, or for so many seconds; return the exit code.
+    """Print a line for each message until Ctrl-C or SIGTERM, or for so many seconds; return the exit code.
+
+    Only on the main thread: it takes both signals for as long as it runs.
 
     Raises:
         LinkError: the broker cannot be reached now, or refuses us. One that is lost later is waited for.
     """
     heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
     subscriber = Subscriber(broker, topics, lambda topic, payload, kept, _mono: heard.put((topic, payload, kept)))
+    # Asked for in so many words: SIGINT is ignored in what a script starts in the background, and by what it inherits.
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     subscriber.start()
     try:
         _wait_for(subscriber, broker)
@@ -64,6 +69,8 @@ def listen(broker: Broker, topics: Sequence[str], *, as_json: bool = False, seco
     except KeyboardInterrupt:
         pass  # that is how it ends
     finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
         subscriber.stop()
     return 0
 
