@@ -53,15 +53,18 @@ class Cells:
         self._rows = [(slice(i, self.height * size, size), slice(0, across)) for i in range(size)]
         steps = np.array([logarithm(i / _STEPS) for i in range(256 * _STEPS)], np.int16)
         self._table = steps[np.arange(255 * size * size + 1) * _STEPS // (size * size)]
-        self._sums = np.zeros((self.height, self.width), np.int64)
-        self._few = self._sums[::4, ::4]
         self._mean = -1.0
         if size > 1:
             self._columns = np.zeros((self.height, across), np.uint16)
             self._row = np.zeros((self.height, across), np.uint16)
             self._pairs, self._fours = self._columns.view(np.uint32), self._columns.view(np.uint64)
-            self._wide_sums = self._sums.view(np.uint64)
-            self._quads = np.zeros((self.height, across // 4 if size == 8 else 0), np.uint64)
+        # Where the sums are as they are looked up.
+        if size == 4:
+            self._sums = self._fours.view(np.int64)
+        else:
+            self._sums = np.zeros((self.height, self.width), np.int64)
+        self._wide_sums = self._sums.view(np.uint64)
+        self._few = self._sums[::4, ::4]
 
     def reduce(self, luma: NDArray[np.uint8], out: NDArray[np.int16]) -> None:
         """Write the logarithm of each cell's mean into `out`, shape (height, width) int16, units of 1/4096 octave."""
@@ -92,9 +95,9 @@ class Cells:
             np.right_shift(self._pairs, 16, self._pairs)
             self._sums[...] = self._pairs
         elif size == 4:
-            np.multiply(self._fours, _LANES, self._wide_sums)
-            np.right_shift(self._wide_sums, 48, self._wide_sums)
+            np.multiply(self._fours, _LANES, self._fours)
+            np.right_shift(self._fours, 48, self._fours)
         else:
-            np.multiply(self._fours, _LANES, self._quads)
-            np.right_shift(self._quads, 48, self._quads)
-            np.add(self._quads[:, ::2], self._quads[:, 1::2], self._wide_sums)
+            np.multiply(self._fours, _LANES, self._fours)
+            np.right_shift(self._fours, 48, self._fours)
+            np.add(self._fours[:, ::2], self._fours[:, 1::2], self._wide_sums)

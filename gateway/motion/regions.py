@@ -8,9 +8,7 @@ Not here: which region was which a frame ago (tracks.py). Runs on the camera's t
 
 from __future__ import annotations
 
-import itertools
 import math
-import operator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import cv2
@@ -233,8 +231,8 @@ class Regions:
         if number > 2:
             # Sorted by region, and row by row within: so each region's sums are those of a stretch of cells.
             at = at.take(label.argsort(kind="stable"))
-        areas = area.tolist()
-        first = np.array([0, *itertools.accumulate(areas[:-1])])
+        first = np.add.accumulate(area)
+        first -= area
         limit = threshold.reshape(-1).take(at)
         place = self._place.take(at, axis=1)
         # Each cell with its four neighbours, of the difference and of the frame.
@@ -251,8 +249,8 @@ class Regions:
         lit[:] = own
         np.absolute(lit, depth)
         np.multiply(lit, lit, squared)
-        np.greater(moved, limit, moving)
-        sums = np.add.reduceat(of_cells, first, axis=1).tolist()
+        moving[:] = moved > limit
+        sums = np.add.reduceat(of_cells, first, axis=1)
         # The larger of the steps over two cells, across and down; a step over the border is none.
         steps = both[:, 2:4]
         steps -= both[:, :2]
@@ -260,16 +258,18 @@ class Regions:
         steps *= place[:2]
         change, seen = np.maximum(steps[:, 0], steps[:, 1])
         # An edge is steeper than the threshold, and than most of what the region differs by.
-        steep = np.array([int(total / size * 0.8) for total, size in zip(sums[1], areas, strict=True)], np.int16)
-        steep = steep.repeat(area)
+        steep = sums[1] / area
+        steep *= 0.8
+        steep = steep.astype(np.int16).repeat(area)
         np.maximum(steep, limit, out=steep)
-        rim = np.greater(change, steep, lit)
-        depth[:] = seen
-        squared[:] = edges.reshape(-1).take(at)
-        of_cells[1:3] *= rim
-        rims = np.add.reduceat(of_cells[:3], first, axis=1).tolist()
-        borders = np.minimum.reduceat(place[2:], first, axis=1).tolist()
-        return self._gather(areas, list(zip(areas, *borders, *sums, *rims, strict=True)), difference)
+        lit[:] = change > steep
+        np.multiply(seen, lit, depth)
+        np.multiply(edges.reshape(-1).take(at), lit, squared)
+        rims = np.add.reduceat(of_cells[:3], first, axis=1)
+        borders = np.minimum.reduceat(place[2:], first, axis=1)
+        areas = area.tolist()
+        each = zip(areas, *borders.tolist(), *sums.tolist(), *rims.tolist(), strict=True)
+        return self._gather(areas, list(each), difference)
 
     def _gather(self, areas: list[int], each: list[tuple[Any, ...]], difference: NDArray[np.int16]) -> list[Region]:
         """Make regions of what was summed up; there are few, so plain numbers are faster here than arrays."""
@@ -301,6 +301,7 @@ class Regions:
         """
         at = (slice(y, y + h), slice(max(0, x - _BEYOND), x + w + _BEYOND))
         amount = np.absolute(difference[at], self._amount[at])
-        columns: list[int] = np.add.reduce(amount, axis=0, dtype=np.int32).tolist()
-        steepest: int = max(map(abs, map(operator.sub, columns[2:], columns)))
-        return steepest / max(1, *columns)
+        columns = np.add.reduce(amount, axis=0, dtype=np.int32)
+        steps = columns[2:] - columns[:-2]
+        np.absolute(steps, steps)
+        return int(steps.max()) / max(1, int(columns.max()))
