@@ -100,6 +100,9 @@ def earned(thing: Thing) -> bool:
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8}, False),  # an insect, a twig
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8, "evidence": 40.0}, True),
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.4}, True),  # somebody far away
+        ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.9}, False),  # somebody's shadow
+        ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.5}, True),
+        ({"shade": 0.9}, True),  # a dark car
     ],
 )
 def test_what_fills_little_of_its_box_or_jumps_in_the_light_must_wait(

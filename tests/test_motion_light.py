@@ -83,6 +83,39 @@ def test_control_without_a_look_at_the_paving_sharp_shadows_are_boxed(monkeypatc
     assert boxes("paving", 40.0, lorry=True)[0] > 60
 
 
+def enters(*, who_from: int) -> tuple[int, int]:
+    """Let a long shadow come in from the left, and who casts it from a frame on; return frames with boxes until then,
+    and after."""
+    random, ground, detector = np.random.default_rng(3), street("paving"), Detector(WIDTH, HEIGHT)
+    before = after = 0
+    for i in range(150):
+        light = ground.copy()
+        front = 4 * (i - 60)
+        if front > 0:
+            light[186:194, max(0, front - 28) : front] *= 0.5
+        if i >= who_from:
+            walked = 4 * (i - who_from)
+            light[140:192, max(0, walked - 16) : walked] = 0.02
+            light[152:172, max(0, walked - 12) : max(0, walked - 4)] = 0.5
+        grey = 255 * light ** (1 / 2.2) + random.normal(0, 2, light.shape)
+        found = bool(detector.step(np.clip(grey, 0, 255).astype(np.uint8), i / 10).boxes)
+        before, after = before + (found and i <= who_from), after + (found and i > who_from)
+    return before, after
+
+
+def test_a_shadow_that_comes_in_before_who_casts_it_is_not_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A low sun sends somebody's shadow ahead: nothing is boxed until he is there himself, and he is found.
+
+    Control: a core that takes no shadow for one boxes it.
+    """
+    before, after = enters(who_from=70)
+    assert before == 0
+    assert after > 40
+    assert enters(who_from=150) == (0, 0)
+    monkeypatch.setattr(trust, "SHADY", 2.0)
+    assert enters(who_from=150)[0] > 10
+
+
 def region(x: int, y: int, w: int, h: int, *, contrast: int = -900, spread: int = 700) -> Region:
     """Return what a lively dark thing at this place looks like."""
     return Region(1, x, y, w, h, w * h, 1.0, 0.9, 1.0, contrast, spread)

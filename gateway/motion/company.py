@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gateway.motion.trust import SHADY
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from gateway.motion.thing import Thing
 
-_SHADY = 0.6  # of the frames in which it must look like a shadow
 _SMALL = 0.5  # of the other's area and height
 _TOUCHES = 2.0  # cells between what broke off and what it broke from
 _APART = 12  # frames after which that is no piece which goes another way
@@ -25,8 +26,8 @@ _ALIKE = 2.0  # cells a second that the speeds of two pieces may differ by
 def escorts(things: Sequence[Thing], thing: Thing, width: int, height: int) -> bool:
     """Say whether it is the shadow or a piece of something beside it.
 
-    width, height: of the picture, in cells. A shadow alone is believed: who casts it may be about to come into the
-    picture. So are two who walk side by side, as they are of about the same size.
+    width, height: of the picture, in cells. Two who walk side by side are believed, as they are of about the same
+    size. A small shadow alone is not (trust.py), and a large one is: it may be a dark car.
     """
     return any(other is not thing and _of(thing, other, width, height) for other in things)
 
@@ -42,8 +43,8 @@ def _of(thing: Thing, other: Thing, width: int, height: int) -> bool:
 
 def _cast(thing: Thing, other: Thing, width: int, height: int) -> bool:
     """Say whether it is evenly darker and wider than high, and goes beside something that is not."""
-    owner = other.shade < 1 - _SHADY and other.hits >= 3
-    if thing.shade < _SHADY or thing.region is None or not (owner or (other.confirmed and other.area > 2 * thing.area)):
+    owner = other.shade < 1 - SHADY and other.hits >= 3
+    if thing.shade < SHADY or thing.region is None or not (owner or (other.confirmed and other.area > 2 * thing.area)):
         return False
     x, y, w, h = thing.region[1:5]
     # While it comes in only its front is seen to move, so its speed says nothing yet.

@@ -36,6 +36,7 @@ _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
 _Sides = tuple[float, float, float, float]  # left, top, right, bottom
 _Cut = tuple[bool, bool, bool, bool]  # which of them lie at the picture's border
+_ANY_SHAPE = 2  # cells that look like anything
 _WHOLE = (False, False, False, False)
 
 
@@ -87,7 +88,7 @@ class Tracks:
                     edge=region.edge, own=region.own, contrast=region.contrast, moving=region.moving,
                     flared=self.flaring, start=_sides(region), origin=(x, y), milestone=(x, y, 0.0, t),
                     anchor=(x, y), stepped=t, region=region, slow=_sides(region), lively=region.moving,
-                    ends=region.ends, beat=(x, y, 0.0, 0.0, t),
+                    ends=region.ends, beat=(x, y, 0.0, 0.0, t), shade=shaded(region, self._width),
                 )
             )  # fmt: skip
             self._next += 1
@@ -139,7 +140,8 @@ class Tracks:
             thing.far = max(thing.far, abs(x - thing.origin[0]) + abs(y - thing.origin[1]))
         thing.edge += 0.3 * (edge - thing.edge)
         thing.contrast += 0.3 * (contrast - thing.contrast)
-        thing.shade += 0.3 * (shaded(region) - thing.shade)
+        if area > _ANY_SHAPE:
+            thing.shade += max(0.3, 1 / thing.hits) * (shaded(region, self._width) - thing.shade)
         thing.own += 0.3 * (own - thing.own)
         self._judge_ends(thing, region)
         thing.moving += 0.3 * (moving - thing.moving)

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 OWN = 0.25
 """Less of its edges are its own: the background's edges in another light."""
 
+SHADY = 0.6
+"""Of the frames in which what is a shadow looks like one."""
+
 HARD = 0.45
 """Ends that are harder are those of a car."""
 
@@ -60,6 +63,7 @@ def earned(
         or _glows(thing)
         or plunges(thing)
         or thing.area < _SPARSE * thing.w * thing.h
+        or _is_shadow(thing)
     ):
         return False
     if lit and (
@@ -157,13 +161,23 @@ def wobbles(thing: Thing, t: float, *, stormy: bool) -> bool:
     return aimless or (t - thing.stepped > _SEETHES and not (promising(thing) and _drifts(thing)))
 
 
-def shaded(region: Region) -> float:
+def shaded(region: Region, width: int) -> float:
     """Return 1 for a region that looks like a cast shadow (after Prati et al., PAMI 25(7), 2003), else 0.
 
-    A shadow keeps what it falls on visible: it darkens by about the same ratio everywhere, and by less than half.
+    A shadow keeps what it falls on visible: it darkens by about the same ratio everywhere, and by less than half. It
+    lies; but of one that comes in at the border of a picture of `width` cells nobody sees how long it is.
     """
     even = region.spread < 0.55 * -region.contrast
-    return float(even and _DEEPEST < region.contrast < _FAINTEST and region.w >= 1.2 * region.h)
+    lies = region.w >= 1.2 * region.h or region.x <= 0 or region.x + region.w >= width
+    return float(even and _DEEPEST < region.contrast < _FAINTEST and lies)
+
+
+def _is_shadow(thing: Thing) -> bool:
+    """Say whether it looks as somebody's shadow does; who casts it is believed himself, once he is in the picture.
+
+    A far car looks so only while its paint is as even as the road; what is large is believed whatever it looks like.
+    """
+    return thing.shade >= SHADY and thing.area < _LARGE
 
 
 def _comes_as_light(thing: Thing, width: int, height: int) -> bool:
