@@ -94,11 +94,11 @@ def earned(thing: Thing) -> bool:
         ({"area": 100.0}, True),
         ({"area": 50.0}, False),  # a thread of a web across the picture
         ({"contrast": 900.0, "swerve": 0.8}, False),  # an insect or a thread in the light of the lamp, too early
-        ({"contrast": 900.0, "swerve": 0.8, "evidence": 40.0}, True),
+        ({"contrast": 900.0, "swerve": 0.8, "evidence": 50.0}, True),
         ({"contrast": -900.0, "swerve": 0.8}, True),  # who is dark swings arms and legs
         ({"contrast": 900.0, "swerve": 0.4}, True),  # a car
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8}, False),  # an insect, a twig
-        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8, "evidence": 40.0}, True),
+        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8, "evidence": 50.0}, True),
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.4}, True),  # somebody far away
         ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.9}, False),  # somebody's shadow
         ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.5}, True),

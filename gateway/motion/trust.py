@@ -25,7 +25,11 @@ HARD = 0.45
 
 _SEETHES = 3.0  # seconds
 _STEADY = 0.25
-_JERKY = 0.7  # swerve of what must be followed for twice as long while it is small
+_JERKY = 0.7  # swerve of what must be followed for longer
+_JERKY_SURE = 6.5 * SURE  # evidence that it needs
+_SMALL = 12  # cells
+_SMALL_SURE = 3.3 * SURE  # the same of what is small and goes steadily
+_LIT_SURE = 1.6 * SURE  # the same of what is not large while a field of light lies on the picture
 _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _LARGE = 60  # cells
 _HUGE = 200
@@ -79,15 +83,22 @@ def earned(
         or _darts(thing, *size)
     ):
         return False
-    small = thing.area < 12
-    steady = thing.swerve < _JERKY or not (small or thing.contrast > 0)  # dark and large: no insect, thread or light
-    if thing.evidence < (4 * SURE if not steady else 2 * SURE if small else SURE) or t - thing.born < 0.19:
+    small = thing.area < _SMALL
+    if thing.evidence < _needed(thing, lit=lit) or t - thing.born < 0.19:
         return False
     approaches = not wary and promising(thing) and clutter.alone(thing) and _approaches(thing, clutter)
     if approaches or (not lit and _towers(thing, clutter)):
         return True
     straight = thing.went >= (0.7 if small or thing.hits < 10 else 0.4) * thing.path
     return straight and thing.went >= max(1.5, 0.2 * min(thing.w, thing.h), 1.3 * clutter.reach_at(thing))
+
+
+def _needed(thing: Thing, *, lit: bool) -> float:
+    """Return how much evidence it needs: the more, the more often chance and light make what looks like it."""
+    small = thing.area < _SMALL
+    if thing.swerve >= _JERKY and (small or thing.contrast > 0):  # dark and large is no insect, thread or light
+        return _JERKY_SURE
+    return _SMALL_SURE if small else _LIT_SURE if lit and thing.area < _LARGE else SURE
 
 
 def promising(thing: Thing) -> bool:
