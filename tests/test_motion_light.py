@@ -108,12 +108,36 @@ def test_a_shadow_that_comes_in_before_who_casts_it_is_not_motion(monkeypatch: p
 
     Control: a core that takes no shadow for one boxes it.
     """
-    before, after = enters(who_from=70)
+    before, after = enters(who_from=98)
     assert before == 0
-    assert after > 40
-    assert enters(who_from=150) == (0, 0)
+    assert after > 30
     monkeypatch.setattr(trust, "SHADY", 2.0)
-    assert enters(who_from=150)[0] > 10
+    assert enters(who_from=98)[0] > 10
+
+
+def test_a_small_dark_car_is_believed_late_but_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is far away, dark and even all over may be a shadow for some seconds, but not for ever; control: a core
+    that waits for ever loses it."""
+
+    def found() -> list[int]:
+        random, detector = np.random.default_rng(5), Detector(WIDTH, HEIGHT)
+        seen = []
+        for i in range(150):
+            light = street("asphalt") * np.random.default_rng(6).uniform(0.9, 1.1, (HEIGHT, WIDTH))
+            front = 3 * (i - 60)
+            if front > 0:
+                light[100:108, max(0, front - 18) : front] = 0.09
+            grey = 255 * light ** (1 / 2.2) + random.normal(0, 2, light.shape)
+            if detector.step(np.clip(grey, 0, 255).astype(np.uint8), i / 10).boxes:
+                seen.append(i)
+        return seen
+
+    seen = found()
+    assert seen
+    assert 100 <= seen[0] <= 110
+    assert len(seen) > 30
+    monkeypatch.setattr(trust, "_PASSING", 1e9)
+    assert not found()
 
 
 def region(x: int, y: int, w: int, h: int, *, contrast: int = -900, spread: int = 700) -> Region:

@@ -34,6 +34,7 @@ _BENT, _ERRATIC = 0.45, 0.6  # swerve of what cannot be a cyclist any more
 _LARGE = 60  # cells
 _HUGE = 200
 _LONG = 16  # frames
+_PASSING = 4.0  # seconds in which who casts a shadow is in the picture too, or it has left
 _COVERED = -0.25  # less of its edges are its own: the background's, where something left
 _OWN_LIT = 0.45  # the same as OWN while a field of light lies on the picture: its rim has edges too
 _SOFT = 0.28  # ends that are softer are those of light on the ground
@@ -67,7 +68,7 @@ def earned(
         or _glows(thing)
         or plunges(thing)
         or thing.area < _SPARSE * thing.w * thing.h
-        or _is_shadow(thing)
+        or (_is_shadow(thing) and t - thing.born < _PASSING)
     ):
         return False
     if lit and (
@@ -186,7 +187,8 @@ def shaded(region: Region, width: int) -> float:
 def _is_shadow(thing: Thing) -> bool:
     """Say whether it looks as somebody's shadow does; who casts it is believed himself, once he is in the picture.
 
-    A far car looks so only while its paint is as even as the road; what is large is believed whatever it looks like.
+    So does a small dark car far away, on plain asphalt: what looks so for long is believed in the end. What is large is
+    believed whatever it looks like.
     """
     return thing.shade >= SHADY and thing.area < _LARGE
 
