@@ -27,7 +27,7 @@ def escorts(things: Sequence[Thing], thing: Thing, width: int, height: int) -> b
     """Say whether it is the shadow or a piece of something beside it.
 
     width, height: of the picture, in cells. Two who walk side by side are believed, as they are of about the same
-    size. A small shadow alone is not (trust.py), and a large one is: it may be a dark car.
+    size. A small shadow alone is believed late (trust.py), a large one at once: it may be a dark car.
     """
     return any(other is not thing and _of(thing, other, width, height) for other in things)
 
