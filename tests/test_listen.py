@@ -211,19 +211,23 @@ def test_a_listener_hears_a_corner_and_disturbs_nobody(
     gateway = Gateway(tmp_path, mosquitto, [make_clip(tmp_path / "clip.npy")]).start()
     log = tmp_path / "heard.txt"
     command = [sys.executable, "-m", "gateway", "listen", str(mosquitto.broker), "--config", str(gateway.config)]
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as listener:
-        try:
-            assert listener.stderr is not None
-            assert b"listening to citycam/v1/+/+/up/#" in listener.stderr.readline()
-            sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway")
-            say(mosquitto, f"{ROOT}/event/motion/cam0", b"x\xf9nonsense")
-            wait_for(lambda: all(word in log.read_text() for word in ("status", "BROKEN", "picture, ")), "the lines")
-            listener.send_signal(ending)
-            assert listener.wait(15) == 0
-            assert gateway.link()["connects"] == 1
-        finally:
-            listener.kill()  # or the test would wait for it for ever
-            gateway.stop()
+    try:
+        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=subprocess.PIPE) as listener:
+            try:
+                assert listener.stderr is not None
+                assert b"listening to citycam/v1/+/+/up/#" in listener.stderr.readline()
+                sniffer.wait_until(lambda _: states(sniffer, "status"), "the gateway")
+                say(mosquitto, f"{ROOT}/event/motion/cam0", b"x\xf9nonsense")
+                wait_for(
+                    lambda: all(word in log.read_text() for word in ("status", "BROKEN", "picture, ")), "the lines"
+                )
+                listener.send_signal(ending)
+                assert listener.wait(15) == 0
+            finally:
+                listener.kill()  # or the test would wait for it for ever
+        assert gateway.link()["connects"] == 1
+    finally:
+        gateway.stop()
     assert not [topic for topic, _, _, _ in sniffer.seen if "/down/" in topic]
 
 
