@@ -83,9 +83,9 @@ def straight(**more: float | None) -> Thing:
     return thing
 
 
-def earned(thing: Thing) -> bool:
-    """Say whether it is believed in a quiet street."""
-    return trust.earned(thing, 1.0, Clutter(160, 90), smallest=1.0, wary=False, lit=False, size=(160, 90))
+def earned(thing: Thing, *, lit: bool = False) -> bool:
+    """Say whether it is believed in a quiet street, or while a field of light lies on it."""
+    return trust.earned(thing, 1.0, Clutter(160, 90), smallest=1.0, wary=False, lit=lit, size=(160, 90))
 
 
 @pytest.mark.parametrize(
@@ -94,12 +94,14 @@ def earned(thing: Thing) -> bool:
         ({"area": 100.0}, True),
         ({"area": 50.0}, False),  # a thread of a web across the picture
         ({"contrast": 900.0, "swerve": 0.8}, False),  # an insect or a thread in the light of the lamp, too early
+        ({"contrast": 900.0, "swerve": 0.8, "evidence": 40.0}, False),
         ({"contrast": 900.0, "swerve": 0.8, "evidence": 50.0}, True),
         ({"contrast": -900.0, "swerve": 0.8}, True),  # who is dark swings arms and legs
         ({"contrast": 900.0, "swerve": 0.4}, True),  # a car
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8}, False),  # an insect, a twig
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.8, "evidence": 50.0}, True),
         ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.4}, True),  # somebody far away
+        ({"w": 4.0, "h": 3.0, "area": 10.0, "vx": 8.0, "contrast": -900.0, "swerve": 0.4, "evidence": 20.0}, False),
         ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.9}, False),  # somebody's shadow
         ({"w": 14.0, "h": 4.0, "area": 50.0, "shade": 0.5}, True),
         ({"shade": 0.9}, True),  # a dark car
@@ -110,6 +112,15 @@ def test_what_fills_little_of_its_box_or_jumps_in_the_light_must_wait(
 ) -> None:
     """A body fills a quarter of its box; what jumps and is bright or small is followed for longer first."""
     assert earned(straight(**more)) is believed
+
+
+def test_light_asks_for_more_of_what_is_not_large() -> None:
+    """While a field of light lies on the picture a piece of its edge is followed for longer first, and a car is not."""
+    piece = {"w": 8.0, "h": 6.0, "area": 40.0, "evidence": 9.0}
+    assert earned(straight(**piece))
+    assert not earned(straight(**piece), lit=True)
+    assert earned(straight(**piece | {"evidence": 12.0}), lit=True)
+    assert earned(straight(evidence=9.0), lit=True)
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,12 @@ def street(kind: str) -> NDArray[np.float64]:
     return np.asarray(np.kron(random.uniform(0.15, 0.4, (20, 20)), np.ones((12, 16))), np.float64)
 
 
+def shot(light: NDArray[np.float64], random: np.random.Generator) -> Plane:
+    """Return what a camera makes of linear light (0 to 1 and a little more): its tones, and grain."""
+    grey = 255 * np.clip(light, 0, 1) ** (1 / 2.2) + random.normal(0, 2, light.shape)
+    return np.clip(grey, 0, 255).astype(np.uint8)
+
+
 def boxes(kind: str, hardness: float, *, lorry: bool = False, seed: int = 1) -> tuple[int, int]:
     """Let clouds pass; return in how many of the frames something else than the lorry was boxed, and the lorry."""
     random = np.random.default_rng(seed)
@@ -47,8 +53,7 @@ def boxes(kind: str, hardness: float, *, lorry: bool = False, seed: int = 1) -> 
             for window in range(x - 85, x - 5, 20):
                 light[108:136, max(0, window) : max(0, window + 12)] = 0.7
         light *= clouds[:, 3 * i : 3 * i + WIDTH]
-        grey = 255 * np.clip(light, 0, 1) ** (1 / 2.2) + random.normal(0, 2, light.shape)
-        motion = detector.step(np.clip(grey, 0, 255).astype(np.uint8), i / 10)
+        motion = detector.step(shot(light, random), i / 10)
         its = [b for b in motion.boxes if lorry and i >= 80 and x / WIDTH - 0.35 < b.x + b.w / 2 < x / WIDTH + 0.07]
         wrong += len(its) < len(motion.boxes)
         right += bool(its)
@@ -57,7 +62,7 @@ def boxes(kind: str, hardness: float, *, lorry: bool = False, seed: int = 1) -> 
 
 def test_the_edge_of_a_cloud_is_not_motion() -> None:
     """On bare asphalt nothing is boxed while clouds pass with edges of some pixels."""
-    assert boxes("asphalt", 7.0)[0] == 0
+    assert [boxes("asphalt", 7.0, seed=seed)[0] for seed in (1, 2, 4)] == [0, 0, 0]
 
 
 def test_control_a_core_that_takes_the_field_of_light_as_exact_boxes_the_edge(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +72,7 @@ def test_control_a_core_that_takes_the_field_of_light_as_exact_boxes_the_edge(mo
         return np.right_shift(np.absolute(field), 4), np.zeros_like(field)
 
     monkeypatch.setattr(Field, "slack", exact)
-    assert boxes("asphalt", 7.0)[0] > 4
+    assert min(boxes("asphalt", 7.0, seed=seed)[0] for seed in (2, 4)) > 10
 
 
 def test_a_shadow_as_sharp_as_a_thing_is_told_by_what_it_leaves_visible() -> None:
@@ -97,8 +102,7 @@ def enters(*, who_from: int) -> tuple[int, int]:
             walked = 4 * (i - who_from)
             light[140:192, max(0, walked - 16) : walked] = 0.02
             light[152:172, max(0, walked - 12) : max(0, walked - 4)] = 0.5
-        grey = 255 * light ** (1 / 2.2) + random.normal(0, 2, light.shape)
-        found = bool(detector.step(np.clip(grey, 0, 255).astype(np.uint8), i / 10).boxes)
+        found = bool(detector.step(shot(light, random), i / 10).boxes)
         before, after = before + (found and i <= who_from), after + (found and i > who_from)
     return before, after
 
@@ -121,14 +125,14 @@ def test_a_small_dark_car_is_believed_late_but_it_is(monkeypatch: pytest.MonkeyP
 
     def found() -> list[int]:
         random, detector = np.random.default_rng(5), Detector(WIDTH, HEIGHT)
+        ground = street("asphalt") * random.uniform(0.9, 1.1, (HEIGHT, WIDTH))
         seen = []
         for i in range(150):
-            light = street("asphalt") * np.random.default_rng(6).uniform(0.9, 1.1, (HEIGHT, WIDTH))
+            light = ground.copy()
             front = 3 * (i - 60)
             if front > 0:
                 light[100:108, max(0, front - 18) : front] = 0.09
-            grey = 255 * light ** (1 / 2.2) + random.normal(0, 2, light.shape)
-            if detector.step(np.clip(grey, 0, 255).astype(np.uint8), i / 10).boxes:
+            if detector.step(shot(light, random), i / 10).boxes:
                 seen.append(i)
         return seen
 

@@ -58,7 +58,7 @@ class Cells:
             self._columns = np.zeros((self.height, across), np.uint16)
             self._row = np.zeros((self.height, across), np.uint16)
             self._pairs, self._fours = self._columns.view(np.uint32), self._columns.view(np.uint64)
-        # Where the sums are as they are looked up.
+        # The sums are looked up as words of 64 bits: those of four columns are made in the place of the columns.
         if size == 4:
             self._sums = self._fours.view(np.int64)
         else:

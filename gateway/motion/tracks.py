@@ -31,12 +31,12 @@ _STEP = 0.75  # cells that their middle must go before it counts
 _LATE = 1.5  # seconds within which who walks across is believed
 _HOPE = 30.0  # seconds that something may take until it is believed
 _PLAIN = 20  # cells that are left of a pool of light that goes out of the picture, before nobody can tell
+_ANY_SHAPE = 2  # cells of which nobody can tell whether they look like a shadow
 _UNPROVEN = 0.45  # seconds that a track lives on unseen before it was confirmed
 _PROVEN = 2.5  # the same afterwards: a pole, a parked van
 
 _Sides = tuple[float, float, float, float]  # left, top, right, bottom
 _Cut = tuple[bool, bool, bool, bool]  # which of them lie at the picture's border
-_ANY_SHAPE = 2  # cells that look like anything
 _WHOLE = (False, False, False, False)
 
 
